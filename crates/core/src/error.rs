@@ -1,0 +1,298 @@
+//! The one shape in which trouble is told: [`Failure`].
+//!
+//! A failure is made where its facts are known and rendered elsewhere: as text by the command
+//! line, as a JSON-RPC error by the bridge. Its [`Code`] is stable; its words may improve.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A `Result` whose error is a [`Failure`].
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What failed, on whose side, where, why, and what to do about it.
+///
+/// No field ever holds a secret. Words that came from the other side stand in `what`, `why` and
+/// `evidence` only as [`quoted`] made them.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Failure(Box<Facts>);
+
+/// The facts of a [`Failure`].
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The stable name of this kind of failure.
+    pub code: Code,
+    /// Who has to act.
+    pub side: Side,
+    /// One sentence: what could not be done.
+    pub what: String,
+    /// The file and line, the address, or the step.
+    #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub place: Vec<String>,
+    /// What is known of the cause, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+    /// What to do, the likeliest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix: Vec<String>,
+    /// Named values behind `why`, for programs.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub evidence: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Failure {
+    /// A failure of this kind; `what` is one sentence without a final full stop.
+    #[must_use]
+    pub fn new(code: Code, what: impl Into<String>) -> Self {
+        Self(Box::new(Facts {
+            code,
+            side: code.side(),
+            what: what.into(),
+            place: Vec::new(),
+            why: Vec::new(),
+            fix: Vec::new(),
+            evidence: serde_json::Map::new(),
+        }))
+    }
+
+    /// Adds where it failed.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        self.0.place.push(place.into());
+        self
+    }
+
+    /// Adds a reason.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.0.why.push(why.into());
+        self
+    }
+
+    /// Adds something to do.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.0.fix.push(fix.into());
+        self
+    }
+
+    /// Adds a named value for programs.
+    #[must_use]
+    pub fn evidence(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.0.evidence.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The facts.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+}
+
+impl fmt::Display for Failure {
+    /// One line: what failed, then the first reason and the first fix.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.what)?;
+        if let Some(why) = self.0.why.first() {
+            write!(f, ": {why}")?;
+        }
+        if let Some(fix) = self.0.fix.first() {
+            write!(f, ". {fix}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Who has to act on a [`Failure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Side {
+    /// The person who runs mcp-mtls: a setting, a file, a certificate.
+    Ours,
+    /// Whoever runs the server.
+    Theirs,
+    /// The network, a proxy, or a step of which both ends are part.
+    Between,
+    /// The MCP host that started us.
+    Host,
+}
+
+/// Text of the other side (server words, certificate names, bodies) as it may be told: control
+/// characters become blanks, at most 200 characters, in quotation marks.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let plain = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c });
+    let mut words = plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = words.char_indices().nth(QUOTED_CHARS) {
+        words.truncate(end);
+        words.push('…');
+    }
+    format!("\u{201c}{words}\u{201d}")
+}
+
+/// Control characters, and the formatting characters that reorder or hide text in a terminal.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+const QUOTED_CHARS: usize = 200;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $side:ident;)+) => {
+        /// The stable, kebab-case names of all failures.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $variant,)+ }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name as it is told.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// Who has to act.
+            #[must_use]
+            pub fn side(self) -> Side {
+                match self { $(Self::$variant => Side::$side,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command line asks for something that does not fit together.
+    UsageInvalid = "usage-invalid", Ours;
+    /// The configuration file cannot be read.
+    ConfigUnreadable = "config-unreadable", Ours;
+    /// The configuration file is not JSON with comments.
+    ConfigSyntax = "config-syntax", Ours;
+    /// A key that does not exist.
+    ConfigUnknownKey = "config-unknown-key", Ours;
+    /// A value of the wrong kind or form.
+    ConfigInvalidValue = "config-invalid-value", Ours;
+    /// Two settings that exclude, or one that needs another.
+    ConfigConflict = "config-conflict", Ours;
+    /// No entry of that name.
+    ConfigNoSuchEntry = "config-no-such-entry", Ours;
+    /// The entry says `"enabled": false`.
+    ConfigDisabled = "config-disabled", Ours;
+    /// A `{env:}`, `{file:}` or `{command:}` that gives no value.
+    ReferenceUnresolved = "reference-unresolved", Ours;
+    /// A secret stands literally in an argument list.
+    SecretInArguments = "secret-in-arguments", Ours;
+    /// A certificate, key or CA file cannot be read.
+    FileUnreadable = "file-unreadable", Ours;
+    /// A certificate, key or CA that is not what its setting wants.
+    MaterialInvalid = "material-invalid", Ours;
+    /// A certificate without a key.
+    KeyMissing = "key-missing", Ours;
+    /// The key belongs to another certificate.
+    KeyMismatch = "key-mismatch", Ours;
+    /// The key is encrypted.
+    KeyEncrypted = "key-encrypted", Ours;
+    /// A kind of key or signature that cannot be used.
+    KeyUnsupported = "key-unsupported", Ours;
+    /// The server refused our certificate.
+    CertificateRefused = "certificate-refused", Ours;
+    /// The server refused our certificate, and it has expired.
+    CertificateExpired = "certificate-expired", Ours;
+    /// The server wants a client certificate and none is configured.
+    CertificateRequired = "certificate-required", Ours;
+    /// The server's certificate is past its end.
+    ServerCertificateExpired = "server-certificate-expired", Theirs;
+    /// The server's certificate is not valid yet.
+    ServerCertificateNotYetValid = "server-certificate-not-yet-valid", Theirs;
+    /// The server's certificate is for other names.
+    ServerNameMismatch = "server-name-mismatch", Theirs;
+    /// No trusted root signed the server's certificate.
+    ServerIssuerUnknown = "server-issuer-unknown", Ours;
+    /// The server's certificate cannot be used for another reason.
+    ServerCertificateInvalid = "server-certificate-invalid", Theirs;
+    /// No trusted root at all.
+    TrustEmpty = "trust-empty", Ours;
+    /// TLS failed in another way.
+    TlsFailed = "tls-failed", Between;
+    /// The port does not speak TLS.
+    NotTls = "not-tls", Theirs;
+    /// The port speaks TLS, the URL says `http`.
+    NotPlain = "not-plain", Ours;
+    /// The name of the host does not resolve.
+    NameUnresolved = "name-unresolved", Between;
+    /// The connection could not be opened.
+    ConnectFailed = "connect-failed", Between;
+    /// A step took too long.
+    TimedOut = "timed-out", Between;
+    /// The connection broke.
+    ConnectionLost = "connection-lost", Between;
+    /// The proxy refused or failed.
+    ProxyFailed = "proxy-failed", Between;
+    /// A redirect that leaves the origin, or one too many.
+    RedirectRefused = "redirect-refused", Theirs;
+    /// An HTTP status that is an error.
+    HttpStatus = "http-status", Theirs;
+    /// The answer is not what MCP prescribes.
+    ProtocolViolation = "protocol-violation", Theirs;
+    /// A message beyond the size limit.
+    MessageTooLarge = "message-too-large", Theirs;
+    /// The JSON-RPC error of a server, met by a library call.
+    ServerError = "server-error", Theirs;
+    /// The host sent something that is not a JSON-RPC message.
+    HostMessageInvalid = "host-message-invalid", Host;
+    /// The host asks for something this bridge does not have yet.
+    MethodUnsupported = "method-unsupported", Host;
+    /// The bridge is shutting down.
+    Stopped = "stopped", Host;
+    /// A file that exists already is not overwritten.
+    FileExists = "file-exists", Ours;
+    /// A file cannot be written.
+    FileUnwritable = "file-unwritable", Ours;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_kebab_case() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(names.iter().all(|name| name.chars().all(|c| c == '-' || c.is_ascii_lowercase())));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn words_of_the_other_side_cannot_drive_a_terminal() {
+        assert_eq!(quoted("\u{1b}[2Jhi\r\nthere\u{202e}"), "\u{201c}[2Jhi there\u{201d}");
+        assert_eq!(quoted(&"a".repeat(300)).chars().count(), 203);
+    }
+}

@@ -1,0 +1,1 @@
+//! Remote MCP servers over mutual TLS.

@@ -1,0 +1,1 @@
+//! Stages PKI, servers and hosts for tests.
