@@ -1,1 +1,30 @@
-//! Stages PKI, servers and hosts for tests.
+//! Stages PKI, servers, proxies and hosts for tests: the staging is here, the claim is in the test.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::match_wild_err_arm,
+    reason = "a stage that cannot be set up must fail the test at once, and a panic with a clear message does that"
+)]
+#![allow(
+    clippy::must_use_candidate,
+    clippy::missing_errors_doc,
+    reason = "tests call for the effect as often as for the value, and the errors are those of the network"
+)]
+
+pub mod host;
+pub mod log;
+pub mod mcp;
+pub mod pki;
+pub mod plain;
+pub mod proxy;
+pub mod reply;
+pub mod server;
+mod tasks;
+
+pub use host::Host;
+pub use mcp::{Answers, McpOptions, McpServer};
+pub use pki::{Client, KeyKind, Pki, ServerIdentity};
+pub use plain::PlainClient;
+pub use proxy::{ConnectProxy, Socks5Proxy};
+pub use server::{ClientAuth, Connection, Outcome, RawServer, SeenRequest, Stream, TlsServer};

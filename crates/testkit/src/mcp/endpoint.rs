@@ -1,0 +1,208 @@
+//! The HTTP rules of the endpoint: who may send what, with which headers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request as HttpRequest, Response};
+
+use super::message::{self, Message, Request};
+use super::{Answers, Shared, locked};
+use crate::reply::{self, Body};
+use crate::server::Connection;
+
+impl Shared {
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        request: HttpRequest<Bytes>,
+        connection: Arc<Connection>,
+    ) -> Response<Body> {
+        if request.uri().path() != "/mcp" {
+            return reply::text(404, "the endpoint is /mcp");
+        }
+        let answer = match *request.method() {
+            Method::POST => self.post(&request, connection).await,
+            Method::GET => self.get(request.headers()),
+            Method::DELETE => self.delete(request.headers()),
+            _ => Err(Box::new(reply::empty(405))),
+        };
+        answer.unwrap_or_else(|refusal| *refusal)
+    }
+
+    async fn post(self: Arc<Self>, request: &HttpRequest<Bytes>, connection: Arc<Connection>) -> Answer {
+        let headers = request.headers();
+        if header(headers, "content-type").is_none_or(|kind| !kind.starts_with("application/json")) {
+            return Err(Box::new(reply::text(415, "Content-Type must be application/json")));
+        }
+        accepts(headers, &["application/json", "text/event-stream"])?;
+        let body = std::str::from_utf8(request.body()).map_err(|_| refuse(400, -32700, "not UTF-8"))?;
+        let (texts, batch) = message::split(body).map_err(|e| refuse(400, -32700, &e))?;
+        let mut messages = Vec::new();
+        for text in texts {
+            messages.push(Message::parse(&text).map_err(|e| refuse(400, -32600, &e))?);
+            self.received.push(text);
+        }
+        if let [Message::Request(request)] = messages.as_slice()
+            && request.method == "initialize"
+        {
+            return self.initialize(request, headers);
+        }
+        let session = self.admit(headers)?;
+        if batch && session.version != "2025-03-26" {
+            return Err(refuse(400, -32600, "batches exist in 2025-03-26 only"));
+        }
+        let mut requests = Vec::new();
+        for message in messages {
+            match message {
+                Message::Request(request) => requests.push(request),
+                Message::Notification { method, params } => self.hear(&session, &method, &params),
+                Message::Answer { id, text } => self.take_answer(&id, text),
+            }
+        }
+        Ok(self.answer(requests, batch, session, connection).await)
+    }
+
+    fn initialize(&self, request: &Request, headers: &HeaderMap) -> Answer {
+        if headers.contains_key(SESSION) {
+            return Err(refuse(400, -32600, "initialize must not carry a session id"));
+        }
+        let asked = request.params["protocolVersion"].as_str().unwrap_or_default();
+        let known = KNOWN.iter().find(|known| **known == asked).copied();
+        let version = self.options.version.or(known).unwrap_or(KNOWN[KNOWN.len() - 1]);
+        let text = message::result(&request.id, &super::tools::initialize_result(version), self.options.multiline);
+        let mut response = match self.options.initialize {
+            Answers::Json => {
+                self.sent.push(text.clone());
+                reply::json(200, text)
+            }
+            Answers::Sse => {
+                let (events, response) = reply::events();
+                self.send(&events, &text);
+                response
+            }
+        };
+        let id = if self.options.session {
+            let id = format!("testkit-session-{}", self.counter.fetch_add(1, Ordering::Relaxed) + 1);
+            response.headers_mut().insert(SESSION, id.parse().expect("visible ASCII"));
+            id
+        } else {
+            String::new()
+        };
+        locked(&self.sessions).insert(id, version.to_owned());
+        Ok(response)
+    }
+
+    fn get(&self, headers: &HeaderMap) -> Answer {
+        if !self.options.get_stream {
+            return Err(Box::new(reply::empty(405)));
+        }
+        accepts(headers, &["text/event-stream"])?;
+        self.admit(headers)?;
+        let (events, response) = reply::events();
+        // A comment at once, since some clients wait for the first byte.
+        events.raw(": open\n\n");
+        self.streams.send_modify(|streams| {
+            streams.retain(|stream| !stream.is_closed());
+            streams.push(events);
+        });
+        Ok(response)
+    }
+
+    fn delete(&self, headers: &HeaderMap) -> Answer {
+        let session = self.admit(headers)?;
+        if !self.options.session {
+            return Err(Box::new(reply::empty(405)));
+        }
+        locked(&self.sessions).remove(&session.id);
+        self.ended.push(session.id);
+        Ok(reply::empty(200))
+    }
+
+    /// Checks the two headers that everything after `initialize` carries.
+    fn admit(&self, headers: &HeaderMap) -> Result<Session, Refusal> {
+        let id = match (self.options.session, header(headers, SESSION)) {
+            (true, Some(id)) => id.to_owned(),
+            (true, None) => return Err(refuse(400, -32000, "Bad Request: Mcp-Session-Id header is required")),
+            (false, None) => String::new(),
+            (false, Some(_)) => return Err(refuse(400, -32600, "no session was opened")),
+        };
+        let version = locked(&self.sessions).get(&id).cloned();
+        let version = match (version, self.options.session) {
+            (Some(version), _) => version,
+            (None, true) => return Err(refuse(404, -32001, "Session not found")),
+            // Without sessions the server keeps nothing; whatever comes is answered.
+            (None, false) => return Ok(Session { id, version: String::new() }),
+        };
+        match header(headers, VERSION) {
+            Some(sent) if sent == version => {}
+            None if !NEEDS_HEADER.contains(&version.as_str()) => {}
+            sent => {
+                let text = format!("Bad Request: MCP-Protocol-Version must be {version}, not {sent:?}");
+                return Err(refuse(400, -32000, &text));
+            }
+        }
+        Ok(Session { id, version })
+    }
+
+    /// Runs the requests of one POST and answers as the options say.
+    async fn answer(
+        self: Arc<Self>,
+        requests: Vec<Request>,
+        batch: bool,
+        session: Session,
+        connection: Arc<Connection>,
+    ) -> Response<Body> {
+        if requests.is_empty() {
+            return reply::empty(202);
+        }
+        if self.options.answers == Answers::Json && !requests.iter().any(super::tools::streams) {
+            let text = self.run_all(&requests, batch, &session, &connection, None).await;
+            let Some(text) = text else { return reply::empty(202) };
+            self.sent.push(text.clone());
+            return reply::json(200, text);
+        }
+        let (events, response) = reply::events();
+        let shared = self.clone();
+        self.tasks.spawn(async move {
+            if let Some(text) = shared.run_all(&requests, batch, &session, &connection, Some(&events)).await {
+                shared.send(&events, &text);
+            }
+        });
+        response
+    }
+}
+
+/// What everything after `initialize` belongs to.
+pub(super) struct Session {
+    pub(super) id: String,
+    version: String,
+}
+
+/// The answer, or the refusal that takes its place.
+type Answer = Result<Response<Body>, Refusal>;
+
+/// An HTTP error, boxed since it is large and rare.
+type Refusal = Box<Response<Body>>;
+
+/// An HTTP error with a JSON-RPC error in it, and `id: null`, as real servers send it.
+#[expect(clippy::unnecessary_box_returns, reason = "every caller returns it as the error of a Result")]
+fn refuse(status: u16, code: i32, message: &str) -> Refusal {
+    Box::new(reply::json(status, message::error("null", code, message)))
+}
+
+fn accepts(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Refusal> {
+    let accept = header(headers, "accept").unwrap_or_default();
+    match kinds.iter().find(|kind| !accept.contains(**kind)) {
+        None => Ok(()),
+        Some(missing) => Err(Box::new(reply::text(406, format!("Accept must name {missing}, not {accept:?}")))),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+const SESSION: &str = "mcp-session-id";
+const VERSION: &str = "mcp-protocol-version";
+const KNOWN: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+const NEEDS_HEADER: [&str; 2] = ["2025-06-18", "2025-11-25"];

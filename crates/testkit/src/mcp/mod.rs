@@ -1,0 +1,245 @@
+//! A small scripted MCP server (Streamable HTTP, revisions 2024-11-05 to 2025-11-25) that keeps what it sent, to the byte.
+
+mod endpoint;
+mod message;
+mod tools;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::log::{LIMIT, Log};
+use crate::pki::Pki;
+use crate::reply::Events;
+use crate::server::{SeenRequest, ServerBuilder, TlsServer};
+use crate::tasks::Tasks;
+
+/// An MCP server at `/mcp`. Its tools are `echo`, `whoami`, `big`, `wait`, `ask` and `progress`. It ends when dropped.
+///
+/// `whoami` answers with the SHA-256 of the certificate the server verified on this connection, or `none`.
+pub struct McpServer {
+    server: TlsServer,
+    shared: Arc<Shared>,
+}
+
+/// How an [`McpServer`] behaves.
+#[derive(Clone, Debug)]
+pub struct McpOptions {
+    /// How `initialize` is answered.
+    pub initialize: Answers,
+    /// How other requests are answered. `ask` and `progress` always stream.
+    pub answers: Answers,
+    /// Whether `initialize` opens a session (`Mcp-Session-Id`).
+    pub session: bool,
+    /// The revision it insists on; without, the one the host asks for.
+    pub version: Option<&'static str>,
+    /// Whether GET opens the notification stream; else it gets 405.
+    pub get_stream: bool,
+    /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
+    pub multiline: bool,
+}
+
+/// The two ways to answer a POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// One JSON body.
+    Json,
+    /// An event stream.
+    Sse,
+}
+
+impl Default for McpOptions {
+    fn default() -> Self {
+        Self {
+            initialize: Answers::Json,
+            answers: Answers::Json,
+            session: true,
+            version: None,
+            get_stream: true,
+            multiline: false,
+        }
+    }
+}
+
+impl McpServer {
+    /// A server that requires client certificates, with default options.
+    pub async fn start(pki: &Pki) -> Self {
+        Self::with(pki, McpOptions::default()).await
+    }
+
+    /// A server that requires client certificates.
+    pub async fn with(pki: &Pki, options: McpOptions) -> Self {
+        Self::on(TlsServer::builder(pki), options).await
+    }
+
+    /// The same on any server: other certificates, TLS versions, ALPN, plain HTTP. Replaces its handler.
+    pub async fn on(builder: ServerBuilder, options: McpOptions) -> Self {
+        let shared = Arc::new(Shared::new(options));
+        let handling = shared.clone();
+        let server =
+            builder.handler(move |request, connection| handling.clone().handle(request, connection)).start().await;
+        Self { server, shared }
+    }
+
+    /// The server below: connections, requests, `cut`, `stop`.
+    pub fn server(&self) -> &TlsServer {
+        &self.server
+    }
+
+    /// The URL of the endpoint.
+    pub fn url(&self) -> String {
+        self.server.url("/mcp")
+    }
+
+    /// Every HTTP request so far.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.server.requests()
+    }
+
+    /// The fingerprint verified on each connection that had one.
+    pub fn verified(&self) -> Vec<String> {
+        self.server.verified()
+    }
+
+    /// The exact JSON texts it sent, in order.
+    pub fn sent(&self) -> Vec<String> {
+        self.shared.sent.all()
+    }
+
+    /// The exact JSON texts of every message the host sent, in order.
+    pub fn received(&self) -> Vec<String> {
+        self.shared.received.all()
+    }
+
+    /// Waits until the host sent a message with this method (10 seconds at most); returns the exact text of the first.
+    pub async fn wait_for_method(&self, method: &str) -> String {
+        let is_it = |text: &String| message::method_of(text).as_deref() == Some(method);
+        let all = self.shared.received.wait_until(method, |texts| texts.iter().any(is_it)).await;
+        all.into_iter().find(is_it).expect("the wait ended because it is there")
+    }
+
+    /// The exact texts of the host's answers to what the server asked.
+    pub fn host_answers(&self) -> Vec<String> {
+        self.shared.host_answers.all()
+    }
+
+    /// Sends a message on the newest GET stream, waiting for one to be open (10 seconds at most).
+    pub async fn notify(&self, text: &str) {
+        let mut streams = self.shared.streams.subscribe();
+        let open = streams.wait_for(|streams| streams.iter().any(|stream| !stream.is_closed()));
+        let stream = match tokio::time::timeout(LIMIT, open).await {
+            Ok(streams) => streams.expect("the server holds the sender").iter().rfind(|s| !s.is_closed()).cloned(),
+            Err(_) => panic!("no GET stream was opened for {LIMIT:?}"),
+        };
+        self.shared.send(&stream.expect("an open stream, as just seen"), text);
+    }
+
+    /// How many GET streams are open.
+    pub fn open_streams(&self) -> usize {
+        self.shared.streams.borrow().iter().filter(|stream| !stream.is_closed()).count()
+    }
+
+    /// Ends every GET stream, in good order.
+    pub fn end_streams(&self) {
+        self.shared.streams.send_replace(Vec::new());
+    }
+
+    /// Lets every waiting call of `wait` complete. Waits for one, if there is none yet (10 seconds at most).
+    pub async fn release(&self) {
+        self.wait_for_waiting(1).await;
+        let mut waiting = locked(&self.shared.waiting);
+        for (_, call) in waiting.drain() {
+            // The call may have ended meanwhile with its connection.
+            let _gone = call.send(true);
+        }
+        self.shared.waiting_now.send_replace(0);
+    }
+
+    /// Waits until `n` calls of `wait` hang, 10 seconds at most.
+    pub async fn wait_for_waiting(&self, n: usize) {
+        let mut waiting = self.shared.waiting_now.subscribe();
+        let enough = tokio::time::timeout(LIMIT, waiting.wait_for(|now| *now >= n)).await.map(|now| now.is_ok());
+        assert_eq!(enough, Ok(true), "fewer than {n} calls of `wait` came within {LIMIT:?}");
+    }
+
+    /// Forgets every session without telling anyone, as a server does that was restarted.
+    pub fn forget_sessions(&self) {
+        locked(&self.shared.sessions).clear();
+    }
+
+    /// The sessions that the host ended by DELETE.
+    pub fn ended_sessions(&self) -> Vec<String> {
+        self.shared.ended.all()
+    }
+
+    /// Waits until the host ended a session by DELETE, 10 seconds at most.
+    pub async fn wait_for_delete(&self) -> String {
+        self.shared.ended.wait_for(1).await.remove(0)
+    }
+
+    /// Closes all, and returns when it is closed.
+    pub async fn stop(&self) {
+        self.shared.tasks.end().await;
+        self.server.stop().await;
+    }
+}
+
+impl Drop for McpServer {
+    fn drop(&mut self) {
+        self.shared.tasks.abort();
+    }
+}
+
+/// What the handlers share.
+struct Shared {
+    options: McpOptions,
+    sent: Log<String>,
+    received: Log<String>,
+    host_answers: Log<String>,
+    ended: Log<String>,
+    /// Session id to the negotiated revision. Without sessions, the one entry has the empty id.
+    sessions: Mutex<HashMap<String, String>>,
+    streams: watch::Sender<Vec<Events>>,
+    /// Calls of `wait`, by session and id. True completes one, false cancels it.
+    waiting: Mutex<HashMap<(String, String), oneshot::Sender<bool>>>,
+    waiting_now: watch::Sender<usize>,
+    /// Questions to the host, by id. The answer is the exact text.
+    asked: Mutex<HashMap<String, oneshot::Sender<String>>>,
+    counter: AtomicUsize,
+    tasks: Tasks,
+}
+
+impl Shared {
+    fn new(options: McpOptions) -> Self {
+        Self {
+            options,
+            sent: Log::default(),
+            received: Log::default(),
+            host_answers: Log::default(),
+            ended: Log::default(),
+            sessions: Mutex::default(),
+            streams: watch::Sender::new(Vec::new()),
+            waiting: Mutex::default(),
+            waiting_now: watch::Sender::new(0),
+            asked: Mutex::default(),
+            counter: AtomicUsize::new(0),
+            tasks: Tasks::default(),
+        }
+    }
+
+    /// Sends one message on a stream and keeps its text.
+    fn send(&self, events: &Events, text: &str) {
+        self.sent.push(text.to_owned());
+        // Whether the host still listens is what the test asks about, not this.
+        events.send(text);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
