@@ -129,17 +129,24 @@ pub enum Side {
     Host,
 }
 
-/// Text of the other side (server words, certificate names, bodies) as it may be told: control
-/// characters become blanks, at most 200 characters, in quotation marks.
+/// Text of the other side (server words, certificate names, bodies) as it may be told: [`plain`],
+/// in quotation marks.
 #[must_use]
 pub fn quoted(text: &str) -> String {
+    format!("\u{201c}{}\u{201d}", plain(text))
+}
+
+/// Text of the other side without what could drive a terminal: control characters become blanks,
+/// at most 200 characters. For places that show by themselves whose words they are.
+#[must_use]
+pub fn plain(text: &str) -> String {
     let plain = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c });
     let mut words = plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = words.char_indices().nth(QUOTED_CHARS) {
         words.truncate(end);
         words.push('…');
     }
-    format!("\u{201c}{words}\u{201d}")
+    words
 }
 
 /// Control characters, and the formatting characters that reorder or hide text in a terminal.
@@ -263,6 +270,10 @@ codes! {
     FileExists = "file-exists", Ours;
     /// A file cannot be written.
     FileUnwritable = "file-unwritable", Ours;
+    /// A step of the demo did not come out as it should.
+    DemoFailed = "demo-failed", Ours;
+    /// The operating system refuses something basic: a process, a pipe, a socket.
+    SystemFailed = "system-failed", Ours;
 }
 
 impl fmt::Display for Code {

@@ -1,0 +1,99 @@
+//! Lines of the host, read so that nothing is lost when another event comes first.
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::remote::MESSAGE_LIMIT;
+
+/// Reads lines; [`Lines::next`] may be dropped and called again at any time.
+pub(super) struct Lines<R> {
+    input: R,
+    buffer: BytesMut,
+    /// How much of the buffer is known to hold no line break.
+    searched: usize,
+    /// Whether the rest of a line that is too long is being skipped.
+    skipping: bool,
+}
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A line that is not empty, without its end.
+    Text(Bytes),
+    /// A line beyond the limit, which was skipped.
+    TooLong,
+    /// The input has ended, or cannot be read any more.
+    End,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, buffer: BytesMut::new(), searched: 0, skipping: false }
+    }
+
+    /// The next line. It is cancel-safe: what was read stays in the buffer.
+    pub(super) async fn next(&mut self) -> Line {
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+                let line = self.buffer.split_to(self.searched + at + 1).freeze();
+                self.searched = 0;
+                if std::mem::take(&mut self.skipping) {
+                    return Line::TooLong;
+                }
+                if !line.trim_ascii().is_empty() {
+                    return Line::Text(line);
+                }
+                continue;
+            }
+            self.searched = self.buffer.len();
+            if self.skipping || self.buffer.len() > MESSAGE_LIMIT {
+                self.skipping = true;
+                self.buffer.clear();
+                self.searched = 0;
+            }
+            self.buffer.reserve(CHUNK);
+            match self.input.read_buf(&mut self.buffer).await {
+                Ok(0) | Err(_) => return self.last(),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// A last line without an end counts too.
+    fn last(&mut self) -> Line {
+        let line = self.buffer.split().freeze();
+        self.searched = 0;
+        if self.skipping || line.trim_ascii().is_empty() { Line::End } else { Line::Text(line) }
+    }
+}
+
+const CHUNK: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_survive_any_split_and_a_dropped_read() {
+        let (mut host, input) = tokio::io::duplex(8);
+        let writer = tokio::spawn(async move {
+            for byte in "{\"a\":\"é\"}\r\n\n{\"b\":1}\nlast".bytes() {
+                tokio::io::AsyncWriteExt::write_all(&mut host, &[byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut lines = Lines::new(input);
+        let mut read = Vec::new();
+        loop {
+            // Each attempt is dropped unless it is ready at once.
+            let line = tokio::select! { biased; line = lines.next() => line, () = tokio::task::yield_now() => continue };
+            if line == Line::End {
+                break;
+            }
+            read.push(line);
+        }
+        let text = |text: &'static str| Line::Text(Bytes::from_static(text.as_bytes()));
+        assert_eq!(read, [text("{\"a\":\"é\"}\r\n"), text("{\"b\":1}\n"), text("last")]);
+        writer.await.unwrap();
+    }
+}

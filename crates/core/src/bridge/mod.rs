@@ -1,0 +1,298 @@
+//! The MCP host on stdin and stdout, and the remote server: every message passes as it is, and
+//! every request gets exactly one answer.
+
+mod lines;
+mod output;
+mod pending;
+mod reply;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::error::{Code, Failure, Result};
+use crate::remote::message::{Id, Kind, Message};
+use crate::remote::{Outbox, Remote};
+use lines::{Line, Lines};
+use pending::Pending;
+
+/// Bridges a host and a server until the host closes its end or `stop` is ready.
+///
+/// With a `remote` that could not be made, every request is answered with the reason, since hosts
+/// show that and hide all else. `started` is when the process began: the host's patience runs from
+/// then. `note` is told what no request can be answered with; it must not block.
+pub async fn run<R, W, S, N>(remote: Result<Remote>, input: R, output: W, started: Instant, stop: S, note: N)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+    S: Future<Output = ()>,
+    N: Fn(&Failure) + Send + Sync + 'static,
+{
+    let pending = Arc::new(Pending::default());
+    let (outbox, messages) = mpsc::channel(QUEUE);
+    let mut writer = JoinSet::new();
+    writer.spawn(output::write(output, messages, Arc::clone(&pending)));
+    let bridge = Arc::new(Bridge { remote, outbox, pending, started, note: Box::new(note), listener: Mutex::default() });
+    let mut work = JoinSet::new();
+    let end = bridge.read(input, stop, &mut work, &mut writer).await;
+    bridge.finish(end, work).await;
+    drop(bridge);
+    // The host may have stopped reading without closing; it is not waited for for ever.
+    let _ = tokio::time::timeout(end.flush(), writer.join_next()).await;
+}
+
+struct Bridge {
+    remote: Result<Remote>,
+    outbox: Outbox,
+    pending: Arc<Pending>,
+    started: Instant,
+    note: Box<dyn Fn(&Failure) + Send + Sync>,
+    /// Reads the server's own stream, which ends with the bridge or when the host begins anew.
+    listener: Mutex<JoinSet<()>>,
+}
+
+/// Why the bridge ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The host closed our input.
+    Eof,
+    /// The host does not read any more.
+    Gone,
+    /// We were told to stop; whoever told us may end us in 100 ms.
+    Stopped,
+}
+
+impl End {
+    /// How long answers to requests in flight are waited for.
+    fn patience(self) -> Duration {
+        if self == Self::Eof { Duration::from_secs(5) } else { Duration::ZERO }
+    }
+
+    /// How long the server may take to hear that the session ends.
+    fn farewell(self) -> Duration {
+        if self == Self::Stopped { Duration::from_millis(30) } else { Duration::from_secs(2) }
+    }
+
+    /// How long the host may take to read what is left.
+    fn flush(self) -> Duration {
+        if self == Self::Stopped { Duration::from_millis(20) } else { Duration::from_secs(5) }
+    }
+}
+
+/// What a message waits for before it goes out.
+#[derive(Default)]
+struct Order {
+    /// `initialize` or `notifications/initialized`, before which nothing else is sent.
+    barrier: Option<Done>,
+    /// The notification before: notifications keep their order.
+    notification: Option<Done>,
+}
+
+/// Closed when the work it stands for has ended.
+type Done = watch::Receiver<()>;
+
+impl Bridge {
+    async fn read<R, S>(self: &Arc<Self>, input: R, stop: S, work: &mut JoinSet<()>, writer: &mut JoinSet<()>) -> End
+    where
+        R: AsyncRead + Unpin,
+        S: Future<Output = ()>,
+    {
+        let mut lines = Lines::new(input);
+        let mut order = Order::default();
+        let mut broken = false;
+        tokio::pin!(stop);
+        loop {
+            let line = tokio::select! {
+                line = lines.next() => line,
+                () = &mut stop => return End::Stopped,
+                _ = writer.join_next() => return End::Gone,
+                Some(_) = work.join_next() => continue,
+            };
+            let text = match line {
+                Line::Text(text) => text,
+                Line::TooLong => {
+                    self.answer_nobody("it is longer than 256 MiB").await;
+                    continue;
+                }
+                Line::End => return End::Eof,
+            };
+            match Message::read(text) {
+                Ok(messages) => {
+                    broken = false;
+                    for message in messages {
+                        self.dispatch(message, &mut order, work);
+                    }
+                }
+                // One error for a run of broken lines: a host that speaks another protocol is told once.
+                Err(_) if broken => {}
+                Err(malformed) => {
+                    broken = true;
+                    self.answer_nobody(malformed.words()).await;
+                }
+            }
+        }
+    }
+
+    /// Starts the work that a message of the host asks for.
+    fn dispatch(self: &Arc<Self>, message: Message, order: &mut Order, work: &mut JoinSet<()>) {
+        let bridge = Arc::clone(self);
+        match message.kind() {
+            Kind::Request { id, method } => {
+                let (sent, on_its_way) = watch::channel(false);
+                self.pending.insert(id.clone(), on_its_way);
+                let (id, before) = (id.clone(), order.barrier.clone());
+                let done = (method == INITIALIZE).then(|| order.bar());
+                work.spawn(async move {
+                    wait(before).await;
+                    bridge.request(&id, &message, sent).await;
+                    drop(done);
+                });
+            }
+            // Neither waits for anything but the request that it cancels.
+            Kind::Notification { method } if method == CANCELLED => {
+                work.spawn(async move {
+                    let request = message.part("/params/requestId").and_then(|id| Id::from_value(&id));
+                    if let Some(mut sent) = request.and_then(|id| bridge.pending.on_its_way(&id)) {
+                        // An error says that the request has ended without being sent.
+                        let _ = sent.wait_for(|sent| *sent).await;
+                    }
+                    bridge.send(&message).await;
+                });
+            }
+            Kind::Response { .. } => {
+                work.spawn(async move { bridge.send(&message).await });
+            }
+            Kind::Notification { method } => {
+                let initialized = method == INITIALIZED;
+                let before = [order.barrier.clone(), order.notification.take()];
+                let done = if initialized { order.bar() } else { order.next_notification() };
+                work.spawn(async move {
+                    for before in before {
+                        wait(before).await;
+                    }
+                    bridge.send(&message).await;
+                    drop(done);
+                    if initialized {
+                        bridge.listen();
+                    }
+                });
+            }
+        }
+    }
+
+    /// Sends a request and answers it, whatever happens.
+    async fn request(&self, id: &Id, message: &Message, sent: watch::Sender<bool>) {
+        let answer = self.ask(message, sent).await.unwrap_or_else(|failure| reply::error(Some(id), &failure));
+        // Without a writer the host is gone.
+        let _ = self.outbox.send(answer).await;
+    }
+
+    async fn ask(&self, message: &Message, sent: watch::Sender<bool>) -> Result<Message> {
+        let remote = self.remote.as_ref().map_err(Clone::clone)?;
+        match message.method() {
+            Some(DISCOVER) => Err(Failure::new(Code::MethodUnsupported, "server/discover is not supported")
+                .because("This version speaks the MCP revisions from 2024-11-05 to 2025-11-25, which begin with `initialize`.")
+                .fix("Send `initialize`.")),
+            Some(INITIALIZE) => {
+                let request = remote.request(message, &self.outbox, sent);
+                let deadline = self.deadline(remote.timeout());
+                tokio::time::timeout_at(deadline, request).await.unwrap_or_else(|_| Err(remote.timed_out()))
+            }
+            _ => remote.request(message, &self.outbox, sent).await,
+        }
+    }
+
+    /// Until when `initialize` is answered: counted from the start of the process, unless the host
+    /// took its time before it asked.
+    fn deadline(&self, timeout: Duration) -> Instant {
+        let now = Instant::now();
+        if now.duration_since(self.started) < timeout / 2 { self.started + timeout } else { now + timeout }
+    }
+
+    /// Sends a notification or a response, whose failure can be told to nobody but the person.
+    async fn send(&self, message: &Message) {
+        let Ok(remote) = &self.remote else { return };
+        if let Err(failure) = remote.send(message).await {
+            (self.note)(&failure);
+        }
+    }
+
+    /// Begins to pass on what the server says of its own accord.
+    fn listen(self: &Arc<Self>) {
+        let bridge = Arc::clone(self);
+        let mut listener = self.listener();
+        listener.abort_all();
+        listener.spawn(async move {
+            if let Ok(remote) = &bridge.remote {
+                remote.listen(&bridge.outbox).await;
+            }
+        });
+    }
+
+    fn listener(&self) -> MutexGuard<'_, JoinSet<()>> {
+        // A panic elsewhere leaves a set that is still right.
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer_nobody(&self, why: &str) {
+        let failure = Failure::new(Code::HostMessageInvalid, "A line of the host is no message")
+            .because(format!("Of what it sent, {why}."));
+        let _ = self.outbox.send(reply::error(None, &failure)).await;
+    }
+
+    /// Answers what is in flight, ends the session, and lets all work end.
+    async fn finish(&self, end: End, mut work: JoinSet<()>) {
+        let done = async {
+            while work.join_next().await.is_some() {}
+            self.pending.empty().await;
+        };
+        let _ = tokio::time::timeout(end.patience(), done).await;
+        work.shutdown().await;
+        let failure = Failure::new(Code::Stopped, "The bridge ended before the answer came");
+        for id in self.pending.ids() {
+            // The writer may be stuck behind a host that does not read; the rest is not held up by it.
+            let _ = self.outbox.try_send(reply::error(Some(&id), &failure));
+        }
+        if let Ok(remote) = &self.remote {
+            let _ = tokio::time::timeout(end.farewell(), remote.close()).await;
+        }
+        // It holds the bridge, and with it the queue to the writer.
+        let mut listener = std::mem::take(&mut *self.listener());
+        listener.shutdown().await;
+    }
+}
+
+impl Order {
+    /// Begins a barrier: what comes later waits until the result is dropped.
+    fn bar(&mut self) -> watch::Sender<()> {
+        let (done, ended) = watch::channel(());
+        self.barrier = Some(ended);
+        done
+    }
+
+    fn next_notification(&mut self) -> watch::Sender<()> {
+        let (done, ended) = watch::channel(());
+        self.notification = Some(ended);
+        done
+    }
+}
+
+async fn wait(done: Option<Done>) {
+    if let Some(mut done) = done {
+        // Nothing is ever sent; the error says that the other end is dropped.
+        let _ = done.changed().await;
+    }
+}
+
+const INITIALIZE: &str = "initialize";
+const INITIALIZED: &str = "notifications/initialized";
+const CANCELLED: &str = "notifications/cancelled";
+const DISCOVER: &str = "server/discover";
+
+/// How many messages wait for the host to read.
+const QUEUE: usize = 64;

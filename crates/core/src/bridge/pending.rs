@@ -1,0 +1,81 @@
+//! The requests of the host that have no answer yet.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use crate::remote::message::Id;
+
+/// The requests of the host that have no answer yet.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    state: Mutex<State>,
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// An id that a host uses twice at once has two entries.
+    open: HashMap<Id, Vec<watch::Receiver<bool>>>,
+    /// How many requests have no written answer.
+    unwritten: usize,
+}
+
+impl Pending {
+    /// Adds a request; `on_its_way` becomes true when it has been handed to a connection.
+    pub(super) fn insert(&self, id: Id, on_its_way: watch::Receiver<bool>) {
+        let mut state = self.lock();
+        state.open.entry(id).or_default().push(on_its_way);
+        state.unwritten += 1;
+    }
+
+    /// Whether the request still wants its answer, which it then has.
+    pub(super) fn claim(&self, id: &Id) -> bool {
+        let mut state = self.lock();
+        let Some(requests) = state.open.get_mut(id) else { return false };
+        requests.pop();
+        if requests.is_empty() {
+            state.open.remove(id);
+        }
+        true
+    }
+
+    /// Says that this many claimed answers have reached the host.
+    pub(super) fn written(&self, answers: usize) {
+        let mut state = self.lock();
+        state.unwritten = state.unwritten.saturating_sub(answers);
+        if state.unwritten == 0 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Tells when a request has been handed to a connection; none when it is not pending.
+    pub(super) fn on_its_way(&self, id: &Id) -> Option<watch::Receiver<bool>> {
+        self.lock().open.get(id)?.last().cloned()
+    }
+
+    /// The ids without an answer.
+    pub(super) fn ids(&self) -> Vec<Id> {
+        let state = self.lock();
+        state.open.iter().flat_map(|(id, requests)| requests.iter().map(|_| id.clone())).collect()
+    }
+
+    /// Returns when every request has its written answer.
+    pub(super) async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.lock().unwritten == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves a state that is still right.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

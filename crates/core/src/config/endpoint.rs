@@ -1,0 +1,329 @@
+//! An [`Endpoint`]: the settings of one server, checked, with every reference replaced.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::origin::Origin;
+use super::reference::{expand, literal, resolve};
+use super::{Entry, TlsSettings};
+use crate::error::{Code, Failure, Result};
+use crate::secret::Secret;
+
+/// One remote MCP server, ready to be connected to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The name of the entry, when it has one.
+    pub name: Option<String>,
+    /// The URL: `https`, or `http` on loopback; without userinfo and fragment.
+    pub url: Url,
+    /// Headers for every request to the URL's origin.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// From the start of the process to the answer of `initialize`; also the limit of one connect.
+    pub timeout: Duration,
+    /// Through what the server is reached.
+    pub proxy: ProxySettings,
+    /// Client certificate and trust.
+    pub tls: Tls,
+    /// What deserves a word but stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// The values behind the choice of a proxy.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ProxySettings {
+    /// The proxy and where it was set.
+    pub proxy: Option<(Secret, Origin)>,
+    /// `NO_PROXY`, which counts for a proxy of the environment only.
+    pub except: Option<String>,
+}
+
+/// Client certificate and trust, with references replaced and paths made absolute.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tls {
+    /// The client certificate, perhaps with the key.
+    pub cert: Option<Material>,
+    /// The private key.
+    pub key: Option<Material>,
+    /// CA certificates.
+    pub ca: Option<Material>,
+    /// Whether the system's roots are trusted too.
+    pub system_roots: bool,
+}
+
+/// A certificate, key or CA as a setting gave it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Material {
+    /// The file or the text.
+    pub content: Content,
+    /// Where the setting stands.
+    pub origin: Origin,
+}
+
+/// Where the bytes of a [`Material`] are.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Content {
+    /// In a file.
+    File(PathBuf),
+    /// In the setting itself.
+    Text(Secret),
+}
+
+impl Entry {
+    /// Checks all settings and replaces the references in them.
+    ///
+    /// Reads the files and runs the programs that references name, so it may block; on an async
+    /// thread, call it through `spawn_blocking`.
+    ///
+    /// # Errors
+    /// `config-*`, `reference-unresolved`, `secret-in-arguments`.
+    pub fn resolve(&self) -> Result<Endpoint> {
+        if self.settings.enabled == Some(false) {
+            return Err(Failure::new(Code::ConfigDisabled, format!("{} is disabled", self.title()))
+                .at(self.origins.of("enabled").to_string())
+                .fix("Set \"enabled\": true."));
+        }
+        let url = self.url()?;
+        let mut warnings = self.warnings.clone();
+        Ok(Endpoint {
+            name: self.name.clone(),
+            headers: self.headers(&mut warnings)?,
+            timeout: self.timeout()?,
+            proxy: self.proxy(&url)?,
+            tls: self.tls(&url, &mut warnings)?,
+            url,
+            warnings,
+        })
+    }
+
+    fn title(&self) -> String {
+        self.name.as_ref().map_or_else(|| "The server".to_owned(), |name| format!("The entry `{name}`"))
+    }
+
+    fn url(&self) -> Result<Url> {
+        let origin = self.origins.of("url");
+        let Some(written) = &self.settings.url else {
+            return Err(Failure::new(Code::ConfigInvalidValue, format!("{} has no `url`", self.title()))
+                .at(origin.to_string())
+                .fix("Add \"url\": \"https://…\"."));
+        };
+        let wrong = |why: &str| {
+            Failure::new(Code::ConfigInvalidValue, "The URL of the server cannot be used")
+                .at(origin.to_string())
+                .because(why)
+        };
+        let url = Url::parse(resolve(written, None, &origin)?.expose().trim())
+            .map_err(|error| wrong(&format!("{error}.")).fix("Write https://HOST/PATH."))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("It holds a user name or a password.")
+                .fix("Send them in `headers`: \"Authorization\": \"Basic {file:…}\"."));
+        }
+        if url.fragment().is_some() {
+            return Err(wrong("It has a fragment (`#…`), which no server ever sees.").fix("Remove the fragment."));
+        }
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if is_loopback(&url) => Ok(url),
+            "http" => Err(wrong("Without TLS only servers on this machine's loopback are reached.")
+                .fix("Write https:// instead of http://.")),
+            scheme => Err(wrong(&format!("`{scheme}` is not a scheme of MCP servers.")).fix("Write https://HOST/PATH.")),
+        }
+    }
+
+    fn headers(&self, warnings: &mut Vec<String>) -> Result<Vec<(http::HeaderName, http::HeaderValue)>> {
+        let mut headers = Vec::new();
+        for header in self.settings.headers.iter().flatten() {
+            let origin = self.origins.of(&format!("headers.{}", header.name));
+            let wrong = |what: String| Failure::new(Code::ConfigInvalidValue, what).at(origin.to_string());
+            let Some(written) = &header.value else {
+                return Err(wrong("A header has no value".into()).fix("Write -H 'NAME: VALUE', with a colon."));
+            };
+            let Ok(name) = http::HeaderName::from_bytes(header.name.as_bytes()) else {
+                return Err(wrong(format!("{} is not a header name", crate::error::quoted(&header.name)))
+                    .because("Names are letters, digits and hyphens (RFC 9110, section 5.1)."));
+            };
+            if OURS_QUIETLY.contains(&name.as_str()) {
+                warnings.push(format!("{origin}: not used, since the MCP transport sets this header"));
+                continue;
+            }
+            if OURS.contains(&name.as_str()) {
+                return Err(wrong(format!("The header `{}` cannot be set", header.name))
+                    .because("The connection sets it by itself.")
+                    .fix("Remove it."));
+            }
+            if matches!(origin, Origin::Flag(_)) && is_credential(name.as_str()) {
+                refuse_literal(&header.name, written, &origin)?;
+            }
+            let value = resolve(written, self.folder.as_deref(), &origin)?;
+            let Ok(mut value) = http::HeaderValue::from_str(value.expose()) else {
+                return Err(wrong(format!("The value of the header `{}` cannot be sent", header.name))
+                    .because("It holds a line break, a control character or text beyond ASCII."));
+            };
+            value.set_sensitive(true);
+            headers.push((name, value));
+        }
+        Ok(headers)
+    }
+
+    fn timeout(&self) -> Result<Duration> {
+        match self.settings.timeout {
+            None => Ok(DEFAULT_TIMEOUT),
+            Some(0) => Err(Failure::new(Code::ConfigInvalidValue, "A timeout of 0 leaves no time to connect")
+                .at(self.origins.of("timeout").to_string())
+                .fix("Write milliseconds, as in 10000.")),
+            Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+        }
+    }
+
+    fn proxy(&self, url: &Url) -> Result<ProxySettings> {
+        if let Some(written) = &self.settings.proxy {
+            let origin = self.origins.of("proxy");
+            let proxy = resolve(written, self.folder.as_deref(), &origin)?;
+            let (literal, _) = literal(written, &origin)?;
+            let password = Url::parse(&literal).is_ok_and(|url| url.password().is_some_and(|p| !p.is_empty()));
+            if password && matches!(origin, Origin::Flag(_)) {
+                return Err(in_arguments("The password of the proxy stands in the argument list", &origin)
+                    .fix("Write --proxy '{env:NAME}' or --proxy '{file:PATH}', where the whole URL stands."));
+            }
+            return Ok(ProxySettings { proxy: Some((proxy, origin)), except: None });
+        }
+        // A proxy elsewhere cannot reach our loopback.
+        if is_loopback(url) {
+            return Ok(ProxySettings::default());
+        }
+        let proxy = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].into_iter().find_map(|name| {
+            let value = env::var(name).ok().filter(|value| !value.is_empty())?;
+            Some((Secret::new(value), Origin::Variable(name.to_owned())))
+        });
+        let except = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).ok();
+        Ok(ProxySettings { proxy, except })
+    }
+
+    fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
+        let TlsSettings { cert, key, ca, system_roots } = self.settings.tls.clone().unwrap_or_default();
+        let first = [("cert", cert.is_some()), ("key", key.is_some()), ("ca", ca.is_some())]
+            .into_iter()
+            .chain([("systemRoots", system_roots.is_some())])
+            .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
+        if let (Some(origin), "http") = (first, url.scheme()) {
+            return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
+                .at(origin.to_string())
+                .because(format!("The URL is {url}: no certificate would be shown, and nothing encrypted."))
+                .fix("Write https:// in the URL, or remove the TLS settings."));
+        }
+        if let (Some(_), None) = (&key, &cert) {
+            return Err(Failure::new(Code::ConfigConflict, "There is a key without a certificate")
+                .at(self.origins.of("tls.key").to_string())
+                .fix("Add the certificate as `cert`."));
+        }
+        if let (None, Some(false)) = (&ca, system_roots) {
+            return Err(Failure::new(Code::ConfigConflict, "Without the system's roots and without `ca` nothing is trusted")
+                .at(self.origins.of("tls.systemRoots").to_string())
+                .fix("Add `ca`, or remove `systemRoots`."));
+        }
+        Ok(Tls {
+            cert: self.material("cert", cert, warnings)?,
+            key: self.material("key", key, warnings)?,
+            ca: self.material("ca", ca, warnings)?,
+            system_roots: system_roots.unwrap_or(true),
+        })
+    }
+
+    fn material(&self, name: &str, written: Option<Secret>, warnings: &mut Vec<String>) -> Result<Option<Material>> {
+        let Some(written) = written else { return Ok(None) };
+        let origin = self.origins.of(&format!("tls.{name}"));
+        let (literal, _) = literal(&written, &origin)?;
+        if literal.contains(KEY_MARK) {
+            match origin {
+                Origin::Flag(_) => {
+                    return Err(in_arguments("A private key stands in the argument list", &origin)
+                        .fix(format!("Write --{name} FILE, or --{name} '{{env:NAME}}'.")));
+                }
+                Origin::File { .. } => {
+                    warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
+                }
+                _ => {}
+            }
+        }
+        let value = resolve(&written, self.folder.as_deref(), &origin)?;
+        let text = value.expose();
+        if text.trim().is_empty() {
+            return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
+                .at(origin.to_string())
+                .fix("Name a file, or remove the setting."));
+        }
+        let content = if text.contains("-----BEGIN") {
+            Content::Text(value)
+        } else if text.contains('\n') {
+            return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
+                .at(origin.to_string())
+                .because("It has several lines and no `-----BEGIN` line."));
+        } else {
+            Content::File(expand(text, self.folder.as_deref(), &origin)?)
+        };
+        Ok(Some(Material { content, origin }))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a header of this name carries a credential.
+fn is_credential(name: &str) -> bool {
+    ["authorization", "cookie"].contains(&name)
+        || ["auth", "token", "key", "secret", "password", "credential", "signature"].iter().any(|word| name.contains(word))
+}
+
+/// Refuses a credential that stands in the argument list, where every process of the machine can
+/// read it. The name of an authentication scheme before a reference may.
+fn refuse_literal(name: &str, written: &Secret, origin: &Origin) -> Result<()> {
+    let (literal, any) = literal(written, origin)?;
+    let scheme = literal.trim().chars().all(|c| c.is_ascii_alphabetic()) && literal.trim().len() <= 10;
+    if any && scheme {
+        return Ok(());
+    }
+    Err(in_arguments(&format!("The value of the header `{name}` stands in the argument list"), origin)
+        .fix(format!("Write -H '{name}: {{env:NAME}}' or -H '{name}: {{file:PATH}}', or use a configuration file.")))
+}
+
+fn in_arguments(what: &str, origin: &Origin) -> Failure {
+    Failure::new(Code::SecretInArguments, what)
+        .at(origin.to_string())
+        .because("Every process on this machine can read it there.")
+}
+
+/// Headers that pasted entries often carry and that the MCP transport always sets.
+const OURS_QUIETLY: [&str; 2] = ["accept", "content-type"];
+
+/// Headers of the connection, the transport and the session.
+const OURS: [&str; 11] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+const KEY_MARK: &str = "PRIVATE KEY-----";
+
+/// Hosts give up after 15 to 30 s, and then our explanation would be lost.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

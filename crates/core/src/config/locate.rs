@@ -1,0 +1,69 @@
+//! Which configuration file an entry comes from.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::suggest::{list, nearest};
+use super::{Entry, File};
+use crate::error::{Code, Failure, Result};
+
+/// Finds the entry `name`: in `config` alone when it is given, else in the user's file, else in
+/// the machine's.
+///
+/// # Errors
+/// `config-no-such-entry` with the names that exist, and every error of reading a file.
+pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
+    let paths = config.map_or_else(default_files, |path| vec![path.to_owned()]);
+    let mut names = Vec::new();
+    let mut read = Vec::new();
+    for path in &paths {
+        let Some(file) = File::read(path)? else { continue };
+        if let Some(entry) = file.entry(name)? {
+            return Ok(entry);
+        }
+        names.extend(file.names()?);
+        read.push(file.path().display().to_string());
+    }
+    if read.is_empty() {
+        let mut failure = Failure::new(Code::ConfigUnreadable, "There is no configuration file");
+        for path in &paths {
+            failure = failure.at(path.display().to_string());
+        }
+        return Err(failure.fix("Write the file, or give a URL and --cert, --key and --ca instead of a name."));
+    }
+    let failure =
+        Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{name}`")).at(read.join(" and in "));
+    Err(match nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => failure.fix(format!("Did you mean `{near}`?")),
+        None => failure.because(format!("The entries are {}.", list(names.iter().map(String::as_str)))),
+    })
+}
+
+/// The user's file, then the machine's.
+fn default_files() -> Vec<PathBuf> {
+    let user = user_folder().map(|folder| folder.join("mcp-mtls").join(FILE));
+    let machine = cfg!(unix).then(|| Path::new("/etc/mcp-mtls").join(FILE));
+    user.into_iter().chain(machine).collect()
+}
+
+fn user_folder() -> Option<PathBuf> {
+    if cfg!(windows) {
+        return variable("APPDATA");
+    }
+    if cfg!(target_os = "macos") {
+        return home().map(|home| home.join("Library/Application Support"));
+    }
+    // The XDG specification says that a relative path there counts as unset.
+    variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).or_else(|| home().map(|home| home.join(".config")))
+}
+
+/// The user's home folder, for `~`.
+pub(super) fn home() -> Option<PathBuf> {
+    variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+const FILE: &str = "config.jsonc";

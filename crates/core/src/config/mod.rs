@@ -1,0 +1,83 @@
+//! Settings as written, and where each value came from.
+//!
+//! A [`Entry`] is what was written; [`Entry::resolve`] makes an [`Endpoint`] of it, in which every
+//! value has been checked and every reference replaced. Only this room reads the environment.
+
+mod endpoint;
+mod file;
+mod locate;
+mod origin;
+mod reference;
+mod settings;
+mod suggest;
+
+pub use endpoint::{Content, Endpoint, Material, ProxySettings, Tls};
+pub use file::File;
+pub use locate::find;
+pub use origin::Origin;
+pub use settings::{EntrySettings, Header, Kind, TlsSettings, schema};
+
+use std::path::PathBuf;
+
+use origin::Origins;
+
+/// The settings of one server and where each was written.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The name of the entry; none when only a URL was given.
+    name: Option<String>,
+    settings: EntrySettings,
+    origins: Origins,
+    /// What relative paths in the file are relative to.
+    folder: Option<PathBuf>,
+    warnings: Vec<String>,
+}
+
+impl Entry {
+    /// An entry made by a program, without a file.
+    #[must_use]
+    pub fn new(settings: EntrySettings) -> Self {
+        Self { name: None, settings, origins: Origins::program(), folder: None, warnings: Vec::new() }
+    }
+
+    /// An entry given on the command line: a URL and flags.
+    #[must_use]
+    pub fn from_flags(url: &str, flags: EntrySettings) -> Self {
+        let settings = EntrySettings { url: Some(crate::secret::Secret::new(url.to_owned())), ..flags };
+        Self { name: None, settings, origins: Origins::flags(), folder: None, warnings: Vec::new() }
+    }
+
+    /// The same entry with the settings that flags name replaced by theirs.
+    #[must_use]
+    pub fn overridden(mut self, flags: EntrySettings) -> Self {
+        let tls = flags.tls.unwrap_or_default();
+        let own = self.settings.tls.get_or_insert_default();
+        let origins = &mut self.origins;
+        replace(&mut own.cert, tls.cert, origins, "tls.cert");
+        replace(&mut own.key, tls.key, origins, "tls.key");
+        replace(&mut own.ca, tls.ca, origins, "tls.ca");
+        replace(&mut own.system_roots, tls.system_roots, origins, "tls.systemRoots");
+        replace(&mut self.settings.timeout, flags.timeout, origins, "timeout");
+        replace(&mut self.settings.proxy, flags.proxy, origins, "proxy");
+        for header in flags.headers.into_iter().flatten() {
+            let headers = self.settings.headers.get_or_insert_default();
+            headers.retain(|own| !own.name.eq_ignore_ascii_case(&header.name));
+            origins.set_flag(&format!("headers.{}", header.name));
+            headers.push(header);
+        }
+        self
+    }
+
+    /// What deserves a word but stops nothing: keys that other hosts have and we do not.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+fn replace<T>(own: &mut Option<T>, flag: Option<T>, origins: &mut Origins, key: &str) {
+    if flag.is_some() {
+        *own = flag;
+        origins.set_flag(key);
+    }
+}

@@ -1,0 +1,215 @@
+//! The settings of one entry, as written. One field is one setting: its doc comment, its names
+//! in files and on the command line, and its place in the schema stand here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::secret::Secret;
+
+/// One remote MCP server, as written.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[serde(default)]
+#[non_exhaustive]
+pub struct EntrySettings {
+    /// `remote`, `http` and `streamable-http` all mean Streamable HTTP, which is also the default.
+    #[serde(rename = "type", alias = "transport")]
+    #[cfg_attr(feature = "clap", arg(skip))]
+    pub kind: Option<Kind>,
+
+    /// URL of the MCP endpoint: `https://`, or `http://` on loopback.
+    #[serde(alias = "httpUrl", alias = "serverUrl")]
+    #[cfg_attr(feature = "clap", arg(skip))]
+    pub url: Option<Secret>,
+
+    /// Headers sent with every request to the configured origin, and nowhere else.
+    ///
+    /// Repeat the flag for more than one. On the command line the value of a credential header
+    /// holds a reference, as in `Authorization: Bearer {env:TOKEN}`.
+    #[serde(deserialize_with = "headers")]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    #[cfg_attr(feature = "clap", arg(short = 'H', long = "header", value_name = "NAME: VALUE"))]
+    pub headers: Option<Vec<Header>>,
+
+    /// `false` says that the server uses no OAuth.
+    #[cfg_attr(feature = "clap", arg(skip))]
+    #[schemars(extend("enum" = [false, null]))]
+    pub oauth: Option<bool>,
+
+    /// Milliseconds from the start of the process to the answer of `initialize`, all steps
+    /// included [default: 10000]. Calls have no limit.
+    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MILLISECONDS"))]
+    pub timeout: Option<u64>,
+
+    /// `false` keeps the entry from being used.
+    #[cfg_attr(feature = "clap", arg(skip))]
+    pub enabled: Option<bool>,
+
+    /// Proxy to the server: `http://`, `https://`, `socks5://` (names resolved here) or
+    /// `socks5h://` (names resolved by the proxy). Without it `HTTPS_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY` count.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "URL"))]
+    pub proxy: Option<Secret>,
+
+    /// Client certificate and trust.
+    #[cfg_attr(feature = "clap", command(flatten))]
+    pub tls: Option<TlsSettings>,
+}
+
+/// Client certificate and trust of one server, as written. All of it is optional.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TlsSettings {
+    /// Client certificate with its intermediates: a PEM or DER file, or PEM text. It may hold the
+    /// key too.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    pub cert: Option<Secret>,
+
+    /// Private key of the certificate: a PEM or DER file, or PEM text.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    pub key: Option<Secret>,
+
+    /// CA certificates to trust besides the system's: a PEM or DER file, or PEM text.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    pub ca: Option<Secret>,
+
+    /// `false` trusts `ca` alone, and not the system's roots [default: true].
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BOOL"))]
+    pub system_roots: Option<bool>,
+}
+
+/// How the server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Streamable HTTP, as opencode names it.
+    Remote,
+    /// Streamable HTTP, as Claude Code and VS Code name it.
+    Http,
+    /// Streamable HTTP by its full name.
+    StreamableHttp,
+}
+
+/// A header as written. A flag without a colon has no value; that is told when it is resolved.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Option<Secret>,
+}
+
+impl FromStr for Header {
+    type Err = Infallible;
+
+    /// Never fails: the error of a parser would repeat the value, which may be a secret.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.split_once(':') {
+            Some((name, value)) => Self::new(name.trim(), value.trim()),
+            None => Self { name: text.chars().take_while(|c| !c.is_whitespace()).collect(), value: None },
+        })
+    }
+}
+
+impl Header {
+    /// A header with a value, in which references are resolved.
+    #[must_use]
+    pub fn new(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: Some(Secret::new(value.to_owned())) }
+    }
+}
+
+impl EntrySettings {
+    /// The settings of a server by its URL, to which others are added as builder calls.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self { url: Some(Secret::new(url.to_owned())), ..Self::default() }
+    }
+
+    /// Adds the client certificate and its key: files or PEM text.
+    #[must_use]
+    pub fn identity(mut self, cert: &str, key: &str) -> Self {
+        let tls = self.tls.get_or_insert_default();
+        tls.cert = Some(Secret::new(cert.to_owned()));
+        tls.key = Some(Secret::new(key.to_owned()));
+        self
+    }
+
+    /// Adds CA certificates to trust: a file or PEM text.
+    #[must_use]
+    pub fn ca(mut self, ca: &str) -> Self {
+        self.tls.get_or_insert_default().ca = Some(Secret::new(ca.to_owned()));
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.get_or_insert_default().push(Header::new(name, value));
+        self
+    }
+}
+
+/// The JSON Schema of the configuration file, generated from the types above.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    /// Configuration of mcp-mtls. One of the three maps, by the name that other hosts use.
+    #[derive(JsonSchema)]
+    #[schemars(rename = "mcp-mtls configuration")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Configuration {
+        /// The file that this schema is in, for editors.
+        #[serde(rename = "$schema")]
+        schema: Option<String>,
+        /// Servers by name.
+        mcp: Option<BTreeMap<String, EntrySettings>>,
+        /// Servers by name, as most hosts call the map.
+        #[serde(rename = "mcpServers")]
+        mcp_servers: Option<BTreeMap<String, EntrySettings>>,
+        /// Servers by name, as VS Code calls the map.
+        servers: Option<BTreeMap<String, EntrySettings>>,
+    }
+    schemars::schema_for!(Configuration).to_value()
+}
+
+fn headers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Header>>, D::Error> {
+    let map = Option::<BTreeMap<String, Secret>>::deserialize(deserializer)?;
+    Ok(map.map(|map| map.into_iter().map(|(name, value)| Header { name, value: Some(value) }).collect()))
+}
+
+/// Keys by which other hosts name one of ours.
+pub(super) const ALIASES: &[(&str, &str)] = &[("httpUrl", "url"), ("serverUrl", "url"), ("transport", "type")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_value() {
+        let settings =
+            EntrySettings::new("https://u:hunter2@h/").identity("hunter2", "hunter2").ca("hunter2").header("A", "hunter2");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn every_setting_has_its_sentence_in_the_schema() {
+        let schema = schema();
+        for definition in ["EntrySettings", "TlsSettings"] {
+            let properties = schema["$defs"][definition]["properties"].as_object().expect("properties");
+            assert!(!properties.is_empty());
+            for (name, property) in properties {
+                assert!(property["description"].is_string(), "{definition}.{name} has no sentence");
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The body of a response; read to its end it gives its connection back.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+
+use super::connection::{Lease, expiry, in_words};
+use super::pool::Settler;
+use crate::error::{Code, Failure, Result};
+use crate::tls::Tls;
+
+/// The body of a response.
+pub(crate) struct Body {
+    incoming: Incoming,
+    /// Until the end of the body; dropped before, an HTTP/1.1 connection is closed.
+    lease: Option<Lease>,
+    tls: Arc<Tls>,
+    expires: Instant,
+}
+
+impl Body {
+    pub(super) fn new(incoming: Incoming, lease: Lease, headers: &http::HeaderMap) -> Self {
+        let tls = Arc::clone(&lease.tls);
+        let mut body = Self { incoming, lease: Some(lease), tls, expires: expiry(headers, Instant::now()) };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    pub(super) fn tls(&self) -> &Arc<Tls> {
+        &self.tls
+    }
+
+    /// The next piece; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes>> {
+        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// The whole body, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// `message-too-large`, `connection-lost`.
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Vec<u8>> {
+        let told = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
+        if told > limit {
+            return Err(too_large(limit));
+        }
+        let mut bytes = Vec::with_capacity(told);
+        while let Some(chunk) = self.chunk().await {
+            let chunk = chunk?;
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_large(limit));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Up to `limit` bytes of the beginning, whatever happens after.
+    pub(crate) async fn beginning(mut self, limit: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while let Some(Ok(chunk)) = self.chunk().await {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
+            if bytes.len() == limit {
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// Polls for the next piece.
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        loop {
+            match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Some(Err(error)) => {
+                    let failure = self.lease.take().map(|lease| lease.lost(&error));
+                    return Poll::Ready(Some(Err(failure.unwrap_or_else(|| {
+                        Failure::new(Code::ConnectionLost, "The answer broke off").because(in_words(&error))
+                    }))));
+                }
+            }
+        }
+    }
+
+    /// Where to say that only the end of the body is missing; none when it has ended.
+    pub(crate) fn settler(&self) -> Option<Settler> {
+        self.lease.as_ref().map(Lease::settler)
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back(self.expires);
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("ended", &self.lease.is_none()).finish_non_exhaustive()
+    }
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::new(Code::MessageTooLarge, "The server's message is too large")
+        .because(format!("It has more than {} MiB.", limit >> 20))
+}

@@ -1,0 +1,278 @@
+//! One HTTP connection: dialing it, sending a request on it, and what its failure means.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use url::{Host, Url};
+
+use super::pool::{Pooled, Tasks};
+use super::proxy::{Proxy, Stream};
+use super::{Body, Response, told};
+use crate::error::{Code, Failure, Result};
+use crate::tls::{Peer, Record, Step, Tap, Tls, dial};
+
+/// Opens connections to one origin.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    host: Host,
+    port: u16,
+    /// Only on loopback.
+    plain: bool,
+    proxy: Option<Proxy>,
+    tls: Arc<Tls>,
+    timeout: Duration,
+}
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub(super) enum Sender {
+    H1(http1::SendRequest<Full<Bytes>>),
+    H2(http2::SendRequest<Full<Bytes>>),
+}
+
+/// A connection taken from the pool for one request.
+pub(super) struct Lease {
+    pub(super) sender: Sender,
+    pub(super) record: Record,
+    pub(super) tls: Arc<Tls>,
+    /// Whether it has served a request before.
+    pub(super) reused: bool,
+    pub(super) pooled: Pooled,
+}
+
+/// What became of a request.
+pub(super) enum Outcome {
+    Response(Response),
+    Failed(Failure),
+    /// The connection ended before the request was handed to it.
+    NotSent(http::Request<Bytes>),
+}
+
+impl Dialer {
+    pub(super) fn new(url: &Url, proxy: Option<Proxy>, tls: Tls, timeout: Duration) -> Result<Self> {
+        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+            return Err(Failure::new(Code::ConfigInvalidValue, "The URL of the server has no host").at(told(url)));
+        };
+        let plain = url.scheme() == "http";
+        Ok(Self { host: host.to_owned(), port, plain, proxy, tls: Arc::new(tls), timeout })
+    }
+
+    pub(super) fn tls(&self) -> &Arc<Tls> {
+        &self.tls
+    }
+
+    pub(super) fn record(&self) -> Record {
+        Record::new(format!("{}:{}", self.host, self.port))
+    }
+
+    /// Opens a connection within the time limit; its background work belongs to `tasks`.
+    pub(super) async fn open(&self, record: &Record, tasks: &Tasks) -> Result<Sender> {
+        match tokio::time::timeout(self.timeout, self.connect(record, tasks)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let what = format!("No connection to {}:{} within {} s", self.host, self.port, self.timeout.as_secs_f64());
+                Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
+            }
+        }
+    }
+
+    async fn connect(&self, record: &Record, tasks: &Tasks) -> Result<Sender> {
+        let stream: Stream = match &self.proxy {
+            None => Box::new(dial(&self.host, self.port, record).await?),
+            Some(proxy) => {
+                record.lock().proxy = Some(proxy.told().to_owned());
+                proxy.tunnel(&self.host, self.port, &self.tls, record, tasks).await?
+            }
+        };
+        if self.plain {
+            let loopback = record.lock().address.is_some_and(|address| address.ip().is_loopback());
+            if !loopback {
+                return Err(Failure::new(Code::ConnectFailed, format!("`{}` is not on this machine's loopback", self.host))
+                    .because("The URL says http://, and messages are not sent anywhere else without TLS."));
+            }
+            record.reach(Step::Open);
+            return self.http1(Tap::new(stream, record.clone()), tasks).await;
+        }
+        let stream = self.tls.handshake(stream, &self.host, Peer::Server, &[b"h2", b"http/1.1"], record).await?;
+        record.reach(Step::Open);
+        if stream.alpn() == Some(b"h2") { self.http2(stream, tasks).await } else { self.http1(stream, tasks).await }
+    }
+
+    async fn http1<S>(&self, stream: S, tasks: &Tasks) -> Result<Sender>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (sender, connection) =
+            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| self.failed(&error))?;
+        tasks.spawn(connection);
+        Ok(Sender::H1(sender))
+    }
+
+    async fn http2<S>(&self, stream: S, tasks: &Tasks) -> Result<Sender>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (sender, connection) = http2::Builder::new(tasks.clone())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.failed(&error))?;
+        tasks.spawn(connection);
+        Ok(Sender::H2(sender))
+    }
+
+    fn failed(&self, error: &hyper::Error) -> Failure {
+        Failure::new(Code::ConnectionLost, format!("HTTP cannot be spoken with {}:{}", self.host, self.port))
+            .because(format!("{error}."))
+    }
+}
+
+impl Sender {
+    /// A second handle to an HTTP/2 connection; HTTP/1.1 serves one request at a time.
+    pub(super) fn share(&self) -> Option<Self> {
+        match self {
+            Self::H1(_) => None,
+            Self::H2(sender) => Some(Self::H2(sender.clone())),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::H1(sender) => sender.is_closed(),
+            Self::H2(sender) => sender.is_closed(),
+        }
+    }
+
+    async fn ready(&mut self) -> hyper::Result<()> {
+        match self {
+            Self::H1(sender) => sender.ready().await,
+            Self::H2(sender) => sender.ready().await,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+    ) -> std::result::Result<http::Response<Incoming>, TrySendError<http::Request<Full<Bytes>>>> {
+        match self {
+            Self::H1(sender) => {
+                // HTTP/1.1 wants the path alone in the request line and the host in its header (RFC 9112, section 3.2).
+                sender.try_send_request(request).await
+            }
+            Self::H2(sender) => sender.try_send_request(request).await,
+        }
+    }
+}
+
+impl Lease {
+    /// Sends one request and waits for the head of the response.
+    pub(super) async fn send(mut self, request: http::Request<Bytes>, sent: Option<&watch::Sender<bool>>) -> Outcome {
+        if let Err(error) = self.sender.ready().await {
+            self.forget();
+            return if self.reused { Outcome::NotSent(request) } else { Outcome::Failed(self.lost(&error)) };
+        }
+        let (parts, body) = request.into_parts();
+        let kept = (parts.clone(), body.clone());
+        let mut request = http::Request::from_parts(parts, Full::new(body));
+        if let Sender::H1(_) = self.sender {
+            to_origin_form(&mut request);
+        }
+        let exchange = self.sender.send(request);
+        if let Some(sent) = sent {
+            sent.send_replace(true);
+        }
+        match exchange.await {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let record = self.record.clone();
+                let body = Body::new(body, self, &parts.headers);
+                Outcome::Response(Response { status: parts.status, headers: parts.headers, body, record })
+            }
+            Err(error) if self.reused && error.message().is_some() => {
+                self.forget();
+                Outcome::NotSent(http::Request::from_parts(kept.0, kept.1))
+            }
+            Err(error) => Outcome::Failed(self.lost(error.error())),
+        }
+    }
+
+    pub(super) fn lost(&self, error: &hyper::Error) -> Failure {
+        self.tls.explain_lost(&self.record, &in_words(error))
+    }
+}
+
+fn to_origin_form(request: &mut http::Request<Full<Bytes>>) {
+    let host = request.uri().authority().and_then(|authority| http::HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(host) = host {
+        request.headers_mut().insert(http::header::HOST, host);
+    }
+    let path = request.uri().path_and_query().cloned();
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = path;
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
+
+/// What hyper says of a broken connection, as a sentence.
+pub(super) fn in_words(error: &hyper::Error) -> String {
+    use std::error::Error;
+    if error.is_incomplete_message() {
+        return "The connection was closed before the answer was complete.".to_owned();
+    }
+    if error.is_parse() {
+        return "The answer is not valid HTTP.".to_owned();
+    }
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    match io {
+        Some(std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => "The connection was reset.".to_owned(),
+        Some(std::io::ErrorKind::UnexpectedEof) => "The connection was closed without TLS's closing word.".to_owned(),
+        _ => format!("The HTTP library says: {error}."),
+    }
+}
+
+/// Adds to a failure which step a connection was in when the time was up.
+pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
+    let Some(record) = record else { return failure };
+    let evidence = record.lock();
+    let address = evidence.address.map_or_else(|| evidence.target.clone(), |address| address.to_string());
+    match evidence.step {
+        Step::Resolve => failure.because("The name was still being resolved.").fix("Check the resolver and the network."),
+        Step::Connect => failure
+            .because(format!("TCP to {} was not answered; a firewall that drops packets looks like this.", evidence.target))
+            .fix("Check the network (VPN), and the host and port of the URL."),
+        Step::Proxy => failure
+            .because(format!("The proxy {} did not open the tunnel.", evidence.proxy.as_deref().unwrap_or_default()))
+            .fix("Check the proxy."),
+        Step::Handshake => failure
+            .because(format!("TCP reached {address}, and the TLS handshake was not finished."))
+            .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back."),
+        Step::Open => failure
+            .because(format!("{address} is connected, and its answer did not come."))
+            .fix("Raise `timeout` if the server is slow."),
+    }
+}
+
+/// How long a connection may have been idle to be used again; servers keep them for 60 s and more.
+pub(super) const IDLE: Duration = Duration::from_secs(30);
+
+/// When an idle connection is too old: what the server said in `Keep-Alive`, or [`IDLE`].
+pub(super) fn expiry(headers: &http::HeaderMap, now: Instant) -> Instant {
+    let said = headers.get("keep-alive").and_then(|value| value.to_str().ok()).and_then(|value| {
+        value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.trim().parse::<u64>().ok())
+    });
+    // One second before the server closes it, so that no request crosses with the end.
+    now + said.map_or(IDLE, |seconds| Duration::from_secs(seconds.saturating_sub(1)).min(IDLE))
+}
+
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;

@@ -1,0 +1,204 @@
+//! One request and its streamed response, over pooled connections to one origin.
+//!
+//! It knows no MCP. Identity, headers and body go to the configured origin alone; a redirect
+//! within it is followed, any other is an error.
+
+mod body;
+mod connection;
+mod pool;
+mod proxy;
+
+pub(crate) use body::Body;
+pub(crate) use pool::{Settler, Settling};
+pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use url::Url;
+
+use crate::config::Endpoint;
+use crate::error::{Code, Failure, Result, quoted};
+use crate::identity::Identity;
+use crate::tls::{Offer, Record, Tls};
+use crate::trust::Trust;
+use connection::Outcome;
+use pool::Pool;
+
+/// A client for one origin.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pool: Pool,
+    url: Url,
+    /// The entry's headers, sent with every request.
+    headers: HeaderMap,
+    timeout: Duration,
+}
+
+/// A request to the endpoint.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Becomes true when the request has been handed to a connection.
+    pub(crate) sent: Option<watch::Sender<bool>>,
+}
+
+/// A response whose body is still to be read.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    record: Record,
+}
+
+impl Client {
+    /// Loads identity and trust. Reads files, so it may block.
+    ///
+    /// # Errors
+    /// Those of [`Identity::load`] and [`Trust::load`], and `config-invalid-value` for the proxy.
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self> {
+        let tls = Tls::new(Identity::load(&endpoint.tls)?, Trust::load(&endpoint.tls)?)?;
+        let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
+        let pool = Pool::new(connection::Dialer::new(&endpoint.url, proxy, tls, endpoint.timeout)?);
+        let headers = endpoint.headers.iter().cloned().collect();
+        Ok(Self { pool, url: endpoint.url.clone(), headers, timeout: endpoint.timeout })
+    }
+
+    /// How long connecting may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends a request to the endpoint and waits for the head of the response.
+    ///
+    /// A request that was handed to a connection is never sent again.
+    ///
+    /// # Errors
+    /// Every failure of connecting, explained; `connection-lost`, `redirect-refused`.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response> {
+        let mut url = self.url.clone();
+        let Request { method, headers, body, sent } = request;
+        for _ in 0..=MAX_REDIRECTS {
+            let outgoing = self.outgoing(&url, &method, &headers, &body)?;
+            let response = self.exchange(outgoing, sent.as_ref()).await?;
+            if !response.status.is_redirection() || response.status == StatusCode::NOT_MODIFIED {
+                return Ok(response);
+            }
+            url = self.target(&url, &response)?;
+        }
+        Err(Failure::new(Code::RedirectRefused, format!("{} redirects without end", told(&self.url)))
+            .because(format!("It redirected more than {MAX_REDIRECTS} times, at last to {}.", told(&url)))
+            .fix("Write the final URL of the endpoint in `url`."))
+    }
+
+    /// A failure for the time being up, which names the step that took too long.
+    pub(crate) fn timed_out(&self, limit: Duration) -> Failure {
+        let seconds = limit.as_secs_f64();
+        let failure = Failure::new(Code::TimedOut, format!("No answer from {} within {seconds} s", told(&self.url)));
+        connection::slow_step(failure, self.pool.latest().as_ref())
+    }
+
+    async fn exchange(&self, mut request: ::http::Request<Bytes>, sent: Option<&watch::Sender<bool>>) -> Result<Response> {
+        loop {
+            let lease = self.pool.lease().await?;
+            match lease.send(request, sent).await {
+                Outcome::Response(response) => return Ok(response),
+                Outcome::Failed(failure) => return Err(failure),
+                // An idle connection had ended before the request was handed to it.
+                Outcome::NotSent(unsent) => request = unsent,
+            }
+        }
+    }
+
+    fn outgoing(&self, url: &Url, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<::http::Request<Bytes>> {
+        let mut request = ::http::Request::new(body.clone());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = url.as_str().parse().map_err(|_| {
+            Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url))
+        })?;
+        *request.headers_mut() = headers.clone();
+        for (name, value) in &self.headers {
+            // The transport's own headers stand; the settings may not name them.
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        Ok(request)
+    }
+
+    /// The target of a redirect, when it may be followed.
+    fn target(&self, url: &Url, response: &Response) -> Result<Url> {
+        let location = response.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let target = location.and_then(|location| url.join(location).ok());
+        let kept = matches!(response.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        let failure = |why: String| {
+            Failure::new(Code::RedirectRefused, format!("{} redirects the request, which is not followed", told(url)))
+                .because(why)
+        };
+        match (target, location) {
+            (Some(target), _) if kept && target.origin() == self.url.origin() => Ok(target),
+            (Some(target), _) if kept => Err(failure(format!(
+                "The target {} is of another origin, where certificate, headers and message must not go.",
+                told(&target)
+            ))
+            .fix(format!("If you trust it, write {} in `url`.", told(&target)))),
+            (Some(target), _) => Err(failure(format!(
+                "HTTP {} to {} would turn the message into a GET; login pages answer like that.",
+                response.status.as_u16(),
+                told(&target)
+            ))
+            .fix("Check the URL, and whether the server wants credentials in `headers`.")),
+            (None, Some(location)) => Err(failure(format!("Its target {} is no URL.", quoted(location)))),
+            (None, None) => Err(failure(format!("HTTP {} came without a target.", response.status.as_u16()))),
+        }
+    }
+}
+
+impl Response {
+    /// The media type, in lower case and without parameters.
+    pub(crate) fn media_type(&self) -> String {
+        let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Whether a client certificate is configured and this connection's server never asked for it.
+    pub(crate) fn certificate_not_asked(&self) -> bool {
+        self.body.tls().identity().is_some() && self.record.lock().offer == Offer::NotAsked
+    }
+
+    /// The body, and what can explain a word about the certificate in it.
+    pub(crate) fn split(self) -> (Explain, Body) {
+        (Explain { record: self.record, tls: Arc::clone(self.body.tls()) }, self.body)
+    }
+}
+
+/// Explains what a response says of the client certificate.
+#[derive(Debug)]
+pub(crate) struct Explain {
+    record: Record,
+    tls: Arc<Tls>,
+}
+
+impl Explain {
+    /// The failure for a client certificate that was missing or refused, as the answer's words say.
+    pub(crate) fn refused(&self, words: &str) -> Failure {
+        self.tls.explain_refused(&self.record, words)
+    }
+}
+
+/// A URL as it may be told: without userinfo, query and fragment.
+pub(crate) fn told(url: &Url) -> String {
+    let mut url = url.clone();
+    // Neither can fail for a URL with a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// Within the origin (invariant 4).
+const MAX_REDIRECTS: usize = 3;

@@ -1,0 +1,250 @@
+//! The connections to one origin: the first is opened once however many wait for it, HTTP/2 is
+//! shared, HTTP/1.1 is used again when its last answer has been read to the end.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use hyper::rt::Executor;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::connection::{Dialer, Lease, Sender};
+use crate::error::{Failure, Result};
+use crate::tls::Record;
+
+/// The connections to one origin.
+#[derive(Debug)]
+pub(super) struct Pool {
+    dialer: Dialer,
+    shared: Arc<Shared>,
+    tasks: Tasks,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// HTTP/1.1 connections that wait for a request, the most recently used last.
+    idle: Vec<Idle>,
+    /// The HTTP/2 connection.
+    http2: Option<(Sender, Record)>,
+    /// Whether what the server speaks is known, so that more than one connection may be opened at a time.
+    parallel: bool,
+    dialing: usize,
+    /// How many dials have ended, and how the last one failed.
+    dials: u64,
+    failed: Option<(u64, Failure)>,
+    /// Answers whose connection is about to be free: the last byte that matters was read, the end was not.
+    settling: usize,
+    latest: Option<Record>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: Sender,
+    record: Record,
+    expires: Instant,
+}
+
+/// Where a connection goes back to.
+pub(super) struct Pooled(Weak<Shared>);
+
+/// What a caller of [`Pool::lease`] does next.
+enum Next {
+    Use(Box<Lease>),
+    Fail(Failure),
+    Wait,
+    Settle,
+    Dial(Record),
+}
+
+impl Pool {
+    pub(super) fn new(dialer: Dialer) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new() });
+        Self { dialer, shared, tasks: Tasks::default() }
+    }
+
+    /// The record of the connection that was opened last.
+    pub(super) fn latest(&self) -> Option<Record> {
+        self.shared.lock().latest.clone()
+    }
+
+    /// A connection for one request: an idle one, a shared one, or a new one.
+    ///
+    /// # Errors
+    /// Every failure of connecting. Those who waited for the same attempt are told the same failure.
+    pub(super) async fn lease(&self) -> Result<Lease> {
+        let mut since = None;
+        let mut settled = false;
+        loop {
+            // Registered before the state is read, so that no change between the two is missed.
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.next(&mut since, settled) {
+                Next::Use(lease) => return Ok(*lease),
+                Next::Fail(failure) => return Err(failure),
+                Next::Wait => changed.await,
+                Next::Settle => settled = tokio::time::timeout(SETTLE, changed).await.is_err(),
+                Next::Dial(record) => return self.dial(record).await,
+            }
+        }
+    }
+
+    fn next(&self, since: &mut Option<u64>, settled: bool) -> Next {
+        let mut state = self.shared.lock();
+        let now = Instant::now();
+        state.idle.retain(|idle| idle.expires > now && !idle.sender.is_closed());
+        if let Some((sender, record)) = &state.http2 {
+            match sender.share().filter(|sender| !sender.is_closed()) {
+                Some(sender) => return Next::Use(Box::new(self.leased(sender, record.clone(), true))),
+                None => {
+                    state.http2 = None;
+                    state.parallel = false;
+                }
+            }
+        }
+        if let Some(Idle { sender, record, .. }) = state.idle.pop() {
+            return Next::Use(Box::new(self.leased(sender, record, true)));
+        }
+        if let (Some(since), Some((dial, failure))) = (*since, &state.failed)
+            && *dial > since
+        {
+            return Next::Fail(failure.clone());
+        }
+        if state.dialing > 0 && !state.parallel {
+            since.get_or_insert(state.dials);
+            return Next::Wait;
+        }
+        if state.settling > 0 && !settled {
+            return Next::Settle;
+        }
+        state.dialing += 1;
+        let record = self.dialer.record();
+        state.latest = Some(record.clone());
+        Next::Dial(record)
+    }
+
+    async fn dial(&self, record: Record) -> Result<Lease> {
+        // A caller that is dropped while it dials must not leave the others waiting.
+        let dialing = Dialing(&self.shared);
+        let result = self.dialer.open(&record, &self.tasks).await;
+        let mut state = self.shared.lock();
+        state.dials += 1;
+        let dial = state.dials;
+        match &result {
+            Ok(sender) => {
+                state.parallel = sender.share().is_none();
+                state.http2 = sender.share().map(|sender| (sender, record.clone())).or(state.http2.take());
+            }
+            Err(failure) => state.failed = Some((dial, failure.clone())),
+        }
+        drop(state);
+        drop(dialing);
+        Ok(self.leased(result?, record, false))
+    }
+
+    fn leased(&self, sender: Sender, record: Record, reused: bool) -> Lease {
+        let pooled = Pooled(Arc::downgrade(&self.shared));
+        Lease { sender, record, tls: Arc::clone(self.dialer.tls()), reused, pooled }
+    }
+}
+
+impl Lease {
+    /// Returns an HTTP/1.1 connection whose answer was read to the end.
+    pub(super) fn give_back(self, expires: Instant) {
+        let Some(shared) = self.pooled.0.upgrade() else { return };
+        if matches!(self.sender, Sender::H1(_)) && !self.sender.is_closed() {
+            shared.lock().idle.push(Idle { sender: self.sender, record: self.record, expires });
+        }
+        shared.changed.notify_waiters();
+    }
+
+    /// Takes a connection that can serve no more requests out of the pool.
+    pub(super) fn forget(&self) {
+        if let (Sender::H2(_), Some(shared)) = (&self.sender, self.pooled.0.upgrade()) {
+            shared.lock().http2 = None;
+        }
+    }
+
+    /// Where to say that the end of this connection's answer is all that is missing.
+    pub(super) fn settler(&self) -> Settler {
+        Settler(self.pooled.0.clone())
+    }
+}
+
+/// Says of a connection that its answer was read and only the end of the body is missing.
+#[derive(Debug)]
+pub(crate) struct Settler(Weak<Shared>);
+
+impl Settler {
+    /// From now on, until the result is dropped, callers wait a moment before they open a connection.
+    pub(crate) fn begin(&self) -> Option<Settling> {
+        let shared = self.0.upgrade()?;
+        shared.lock().settling += 1;
+        Some(Settling(shared))
+    }
+}
+
+/// While it lives, a caller that would open a connection waits a moment for this one.
+#[derive(Debug)]
+pub(crate) struct Settling(Arc<Shared>);
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.lock().settling -= 1;
+        self.0.changed.notify_waiters();
+    }
+}
+
+struct Dialing<'a>(&'a Shared);
+
+impl Drop for Dialing<'_> {
+    fn drop(&mut self) {
+        self.0.lock().dialing -= 1;
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves a state that is still right: each change is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The background work of all connections; it ends with the pool.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    pub(super) fn spawn<F>(&self, work: F)
+    where
+        F: Future + Send + 'static,
+    {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            // How a connection ended is told to whoever waits for an answer on it.
+            let _ = work.await;
+        });
+    }
+}
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        self.spawn(work);
+    }
+}
+
+/// How long a caller waits for a connection that is about to be free. A server ends the stream of
+/// an answer within microseconds of it; one that does not is not waited for.
+const SETTLE: Duration = Duration::from_millis(5);

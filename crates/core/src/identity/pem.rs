@@ -1,0 +1,196 @@
+//! What a file or a setting holds: certificates and keys, in PEM (RFC 7468) as people really have
+//! it, or in DER.
+//!
+//! Taken as they come: any order, text around, CRLF, a byte-order mark, UTF-16, indentation, all
+//! on one line, and line breaks written as `\n` (environment variables, JSON).
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use zeroize::Zeroizing;
+
+use super::facts::CertificateFacts;
+use super::key::PrivateKey;
+
+/// The contents of a file or a setting.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Pem {
+    /// Certificates in DER, in the order of the file.
+    pub certificates: Vec<Vec<u8>>,
+    /// Unencrypted private keys, in the order of the file.
+    pub keys: Vec<PrivateKey>,
+    /// How many encrypted private keys there are.
+    pub encrypted_keys: usize,
+    /// What else there is, in words: "a certificate request", "a public key".
+    pub others: Vec<String>,
+}
+
+/// Why contents cannot be read at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PemProblem {
+    /// There is nothing.
+    Empty,
+    /// Neither PEM nor DER of a kind known here.
+    Unrecognized,
+    /// A `-----BEGIN` line without its `-----END` line.
+    Unclosed,
+    /// Between the lines stands something that is not Base64.
+    NotBase64,
+    /// A certificate that is not one inside.
+    BrokenCertificate,
+    /// A key that is not one inside.
+    BrokenKey,
+}
+
+impl PemProblem {
+    /// The problem in words, as a sentence.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Empty => "It is empty.",
+            Self::Unrecognized => "It is neither PEM (there is no `-----BEGIN` line) nor a certificate or key in DER.",
+            Self::Unclosed => "A `-----BEGIN` line has no matching `-----END` line; the end may be cut off.",
+            Self::NotBase64 => "Between the `-----BEGIN` and `-----END` lines stands something that is not Base64.",
+            Self::BrokenCertificate => "A certificate in it is damaged: its contents are not X.509.",
+            Self::BrokenKey => "A private key in it is damaged, or of an unknown form.",
+        }
+    }
+}
+
+/// Reads PEM or DER.
+///
+/// # Errors
+/// What keeps the contents from being read; a block that is not wanted is no error but listed.
+pub fn read(bytes: &[u8]) -> Result<Pem, PemProblem> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(PemProblem::Empty);
+    }
+    let text = as_text(bytes);
+    if !text.contains(BEGIN) {
+        return read_der(bytes);
+    }
+    let mut pem = Pem::default();
+    let mut rest = text.as_str();
+    while let Some((_, after)) = rest.split_once(BEGIN) {
+        let (label, after) = after.split_once("-----").ok_or(PemProblem::Unclosed)?;
+        let (body, after) = after.split_once(&format!("-----END {label}-----")).ok_or(PemProblem::Unclosed)?;
+        if body.contains(BEGIN) {
+            return Err(PemProblem::Unclosed);
+        }
+        pem.add(label.trim(), body)?;
+        rest = after;
+    }
+    Ok(pem)
+}
+
+impl Pem {
+    fn add(&mut self, label: &str, body: &str) -> Result<(), PemProblem> {
+        match label {
+            "CERTIFICATE" | "X509 CERTIFICATE" => {
+                let der = decode(body)?;
+                CertificateFacts::parse(&der).map_err(|_| PemProblem::BrokenCertificate)?;
+                self.certificates.push(der.to_vec());
+            }
+            "ENCRYPTED PRIVATE KEY" => self.encrypted_keys += 1,
+            // RFC 1421 headers, as OpenSSL writes for encrypted PKCS#1 and SEC1 keys.
+            _ if label.ends_with("PRIVATE KEY") && body.contains("ENCRYPTED") => self.encrypted_keys += 1,
+            "PRIVATE KEY" => {
+                self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(decode(body)?.to_vec()))));
+            }
+            "RSA PRIVATE KEY" => {
+                self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(decode(body)?.to_vec()))));
+            }
+            "EC PRIVATE KEY" => {
+                self.keys.push(PrivateKey::new(PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(decode(body)?.to_vec()))));
+            }
+            // They stand beside keys and say nothing that the key does not say.
+            "EC PARAMETERS" | "DH PARAMETERS" => {}
+            _ => self.others.push(in_words(label)),
+        }
+        Ok(())
+    }
+
+    /// What there is, in words: "2 certificates and a private key".
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let counted = [
+            (self.certificates.len(), "certificate"),
+            (self.keys.len(), "private key"),
+            (self.encrypted_keys, "encrypted private key"),
+        ];
+        let mut parts: Vec<_> = counted
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, name)| match (count, name) {
+                (1, "encrypted private key") => "an encrypted private key".to_owned(),
+                (1, name) => format!("a {name}"),
+                (count, name) => format!("{count} {name}s"),
+            })
+            .collect();
+        parts.extend(self.others.iter().cloned());
+        match parts.as_slice() {
+            [] => "nothing".to_owned(),
+            [one] => one.clone(),
+            [most @ .., last] => format!("{} and {last}", most.join(", ")),
+        }
+    }
+}
+
+fn in_words(label: &str) -> String {
+    match label {
+        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => "a certificate request (CSR)".to_owned(),
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => "a public key".to_owned(),
+        "X509 CRL" => "a revocation list (CRL)".to_owned(),
+        "PKCS7" | "CMS" => "a PKCS#7 bundle".to_owned(),
+        "TRUSTED CERTIFICATE" => "a certificate in OpenSSL's own TRUSTED form".to_owned(),
+        "OPENSSH PRIVATE KEY" => "an OpenSSH key".to_owned(),
+        other => format!("a block named {}", crate::error::quoted(other)),
+    }
+}
+
+fn read_der(bytes: &[u8]) -> Result<Pem, PemProblem> {
+    let mut pem = Pem::default();
+    if CertificateFacts::parse(bytes).is_ok() {
+        pem.certificates.push(bytes.to_vec());
+    } else if let Some(key) = PrivateKey::from_der(bytes.to_vec()) {
+        pem.keys.push(key);
+    } else {
+        return Err(PemProblem::Unrecognized);
+    }
+    Ok(pem)
+}
+
+fn as_text(bytes: &[u8]) -> Zeroizing<String> {
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes),
+    };
+    let text = Zeroizing::new(text.into_owned());
+    if text.contains("\\n") { Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n")) } else { text }
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    String::from_utf16_lossy(&units).into()
+}
+
+fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
+    let body: Zeroizing<String> = Zeroizing::new(body.chars().filter(|c| !c.is_whitespace()).collect());
+    match BASE64.decode(body.as_bytes()) {
+        Ok(der) if !der.is_empty() => Ok(Zeroizing::new(der)),
+        _ => Err(PemProblem::NotBase64),
+    }
+}
+
+const BEGIN: &str = "-----BEGIN ";
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);

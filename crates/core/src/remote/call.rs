@@ -1,0 +1,77 @@
+//! Calls for applications: a method and its parameters in, a result out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use super::message::{Kind, Message};
+use super::{INITIALIZE, Remote};
+use crate::error::{Code, Failure, Result, quoted};
+
+/// The ids of an application's own requests.
+#[derive(Debug, Default)]
+pub(super) struct Calls(AtomicU64);
+
+impl Remote {
+    /// Begins the MCP session: `initialize` and `notifications/initialized`. Returns the result
+    /// of `initialize`.
+    ///
+    /// # Errors
+    /// `timed-out`, and as [`Remote::call`].
+    pub async fn initialize(&self, name: &str, version: &str) -> Result<Value> {
+        let params = json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": { "name": name, "version": version },
+        });
+        let initialize = tokio::time::timeout(self.timeout(), self.call(INITIALIZE, params));
+        let result = initialize.await.map_err(|_| self.timed_out())??;
+        self.send(&message(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))?).await?;
+        Ok(result)
+    }
+
+    /// Calls a method and returns its result. Requests that the server makes meanwhile are
+    /// answered with "method not found", its notifications are dropped.
+    ///
+    /// # Errors
+    /// `server-error` for a JSON-RPC error, and as [`Remote::request`].
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value> {
+        let id = self.calls.0.fetch_add(1, Ordering::Relaxed);
+        let request = message(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))?;
+        let (outbox, mut others) = mpsc::channel(OTHERS);
+        let (sent, _) = watch::channel(false);
+        let answer = self.request(&request, &outbox, sent);
+        tokio::pin!(answer);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut answer => break answer?,
+                Some(other) = others.recv() => self.refuse(&other).await?,
+            }
+        };
+        if let Some(result) = answer.part("/result") {
+            return Ok(result);
+        }
+        let words = answer.part("/error/message").and_then(|words| words.as_str().map(quoted)).unwrap_or_default();
+        Err(Failure::new(Code::ServerError, format!("The server answered `{method}` with an error: {words}"))
+            .evidence("error", answer.part("/error").unwrap_or_default()))
+    }
+
+    async fn refuse(&self, other: &Message) -> Result<()> {
+        let Kind::Request { id, method } = other.kind() else { return Ok(()) };
+        let id: Value = serde_json::from_str(id.raw()).unwrap_or_default();
+        let words = format!("{method} is not supported by this client");
+        let error = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": METHOD_NOT_FOUND, "message": words } });
+        self.send(&message(&error)?).await
+    }
+}
+
+fn message(value: &Value) -> Result<Message> {
+    let read = Message::read(value.to_string().into()).ok().and_then(|mut messages| messages.pop());
+    read.ok_or_else(|| Failure::new(Code::HostMessageInvalid, "The parameters make no JSON-RPC message"))
+}
+
+/// JSON-RPC 2.0, section 5.1.
+const METHOD_NOT_FOUND: i32 = -32601;
+/// How many messages of the server wait while one of its requests is being refused.
+const OTHERS: usize = 16;

@@ -1,0 +1,101 @@
+//! The messages in a stream of server-sent events, behind a cap on the size of each.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use sse_stream::{Error, SseByteStream};
+
+use super::MESSAGE_LIMIT;
+use super::message::Message;
+use crate::error::{Code, Failure, Result};
+use crate::http::{Body, Settler, Settling};
+
+/// Reads messages from an event stream.
+pub(super) struct Events {
+    events: SseByteStream<Capped>,
+    settler: Option<Settler>,
+    /// Bytes since the last event.
+    pending: Arc<AtomicUsize>,
+}
+
+/// One event of the stream.
+pub(super) struct Event {
+    /// Its messages; none for an event without data.
+    pub(super) messages: Vec<Message>,
+    /// Its id, for resuming.
+    pub(super) id: Option<String>,
+    /// How long the server wants a client to wait before it comes back, in milliseconds.
+    pub(super) retry: Option<u64>,
+}
+
+impl Events {
+    pub(super) fn new(body: Body) -> Self {
+        let pending = Arc::new(AtomicUsize::new(0));
+        let settler = body.settler();
+        let capped = Capped { body, pending: Arc::clone(&pending) };
+        Self { events: SseByteStream::new(capped), settler, pending }
+    }
+
+    /// Says that only the end of the stream is missing, until the result is dropped.
+    pub(super) fn settling(&self) -> Option<Settling> {
+        self.settler.as_ref().and_then(Settler::begin)
+    }
+
+    /// The next event; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// `protocol-violation`, `message-too-large`, `connection-lost`.
+    pub(super) async fn next(&mut self) -> Option<Result<Event>> {
+        let event = std::future::poll_fn(|cx| Pin::new(&mut self.events).poll_next(cx)).await?;
+        self.pending.store(0, Ordering::Relaxed);
+        Some(event.map_err(broken).and_then(|event| {
+            let data = event.data.filter(|data| !data.is_empty());
+            let messages = data.map_or_else(|| Ok(Vec::new()), |data| read(data.into()))?;
+            Ok(Event { messages, id: event.id, retry: event.retry })
+        }))
+    }
+}
+
+/// The messages of a body or an event of the server.
+pub(super) fn read(text: Bytes) -> Result<Vec<Message>> {
+    Message::read(text).map_err(|malformed| {
+        Failure::new(Code::ProtocolViolation, "The server sent something that is no MCP message")
+            .because(format!("Of what it sent, {}.", malformed.words()))
+            .fix("Check that the URL is that of an MCP endpoint.")
+    })
+}
+
+fn broken(error: Error) -> Failure {
+    match error {
+        Error::Body(error) => match error.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) => Failure::new(Code::ConnectionLost, "The event stream broke off").because(error.to_string()),
+        },
+        _ => Failure::new(Code::ProtocolViolation, "The server's event stream is not UTF-8 text"),
+    }
+}
+
+/// A body that ends with an error when too much of it came without an event.
+struct Capped {
+    body: Body,
+    pending: Arc<AtomicUsize>,
+}
+
+impl Stream for Capped {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = ready!(self.body.poll_chunk(cx));
+        if let Some(Ok(chunk)) = &chunk
+            && self.pending.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > MESSAGE_LIMIT
+        {
+            return Poll::Ready(Some(Err(Failure::new(Code::MessageTooLarge, "An event of the server is too large")
+                .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20)))));
+        }
+        Poll::Ready(chunk)
+    }
+}

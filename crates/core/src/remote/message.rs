@@ -1,0 +1,315 @@
+//! JSON-RPC messages as raw text, of which only the envelope is read.
+//!
+//! The text passes byte for byte: no typed model of MCP stands in between, so unknown methods,
+//! unknown fields and numbers of any size survive. Only CR and LF become blanks, which in valid
+//! JSON stand between tokens alone.
+
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+/// One JSON-RPC message on one line.
+#[derive(Clone, Debug)]
+pub struct Message {
+    raw: Bytes,
+    kind: Kind,
+}
+
+/// What a message is, by its envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has a method and an id.
+    Request {
+        /// Its id.
+        id: Id,
+        /// Its method.
+        method: String,
+    },
+    /// It has a method and no id.
+    Notification {
+        /// Its method.
+        method: String,
+    },
+    /// It has a result or an error; an error may come without an id.
+    Response {
+        /// The id of the request that it answers.
+        id: Option<Id>,
+        /// Whether it is an error.
+        error: bool,
+    },
+}
+
+/// The id of a request: a string or a number, kept as written.
+///
+/// Ids are equal when they are the same JSON value: `"a"` and `"\u0061"` are, `1` and `"1"` are not.
+#[derive(Clone, Debug)]
+pub struct Id {
+    raw: String,
+    value: serde_json::Value,
+}
+
+/// Why a text is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Not UTF-8.
+    NotUtf8,
+    /// Not JSON.
+    NotJson,
+    /// JSON, but no JSON-RPC message.
+    NotMessage,
+}
+
+impl Malformed {
+    /// The defect in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "it is not UTF-8 text",
+            Self::NotJson => "it is not valid JSON",
+            Self::NotMessage => "it is JSON, but not a JSON-RPC message",
+        }
+    }
+}
+
+impl Message {
+    /// Reads one message, or the members of a batch (MCP 2025-03-26).
+    ///
+    /// # Errors
+    /// What keeps the text from being one; nothing of it has been used then.
+    pub fn read(text: Bytes) -> Result<Vec<Self>, Malformed> {
+        let text = one_line(text);
+        let json = std::str::from_utf8(&text).map_err(|_| Malformed::NotUtf8)?;
+        if !json.trim_start().starts_with('[') {
+            let kind = scan(json)?;
+            return Ok(vec![Self { raw: trimmed(&text), kind }]);
+        }
+        let members: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| Malformed::NotJson)?;
+        if members.is_empty() {
+            return Err(Malformed::NotMessage);
+        }
+        let read = |member: &RawValue| Ok(Self { raw: text.slice_ref(member.get().as_bytes()), kind: scan(member.get())? });
+        members.into_iter().map(read).collect()
+    }
+
+    /// A response that we made; `text` is on one line.
+    pub(crate) fn response(text: Bytes, id: Option<Id>) -> Self {
+        Self { raw: text, kind: Kind::Response { id, error: true } }
+    }
+
+    /// The text, without line breaks.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The method of a request or a notification.
+    #[must_use]
+    pub fn method(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Request { method, .. } | Kind::Notification { method } => Some(method),
+            Kind::Response { .. } => None,
+        }
+    }
+
+    /// A part of the message by its JSON pointer (RFC 6901). It parses the whole message, so it
+    /// is for the few messages whose parts matter.
+    #[must_use]
+    pub fn part(&self, pointer: &str) -> Option<serde_json::Value> {
+        serde_json::from_slice::<serde_json::Value>(&self.raw).ok()?.pointer(pointer).cloned()
+    }
+
+    /// The same response with the id of the request that it answers.
+    #[must_use]
+    pub(super) fn with_id(&self, id: &Id) -> Self {
+        #[derive(Deserialize)]
+        struct OnlyId<'a> {
+            /// Twice optional: `null` is a value too, whose place in the text is wanted.
+            #[serde(borrow, default, deserialize_with = "raw")]
+            id: Option<&'a RawValue>,
+        }
+        fn raw<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+            <&RawValue>::deserialize(deserializer).map(Some)
+        }
+        let text: &[u8] = &self.raw;
+        let written = serde_json::from_slice::<OnlyId<'_>>(text).ok().and_then(|only| only.id).map(RawValue::get);
+        let raw = match written {
+            Some(old) => {
+                let start = old.as_ptr().addr() - text.as_ptr().addr();
+                [&text[..start], id.raw.as_bytes(), &text[start + old.len()..]].concat()
+            }
+            // A message is an object, so its first byte is the brace.
+            None => [b"{\"id\":", id.raw.as_bytes(), b",", &text[1..]].concat(),
+        };
+        let error = matches!(self.kind, Kind::Response { error: true, .. });
+        Self { raw: raw.into(), kind: Kind::Response { id: Some(id.clone()), error } }
+    }
+}
+
+impl Id {
+    /// The id of a JSON value, if it is a string or a number.
+    #[must_use]
+    pub fn from_value(value: &serde_json::Value) -> Option<Self> {
+        (value.is_string() || value.is_number()).then(|| Self { raw: value.to_string(), value: value.clone() })
+    }
+
+    /// The id as written.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    fn read(raw: &RawValue) -> Option<Self> {
+        let value = match serde_json::from_str(raw.get()).ok()? {
+            // A number beyond 64 bits is compared by its text; as a float, neighbours would be equal.
+            serde_json::Value::Number(number) if number.is_f64() => serde_json::Value::Array(vec![raw.get().into()]),
+            value @ (serde_json::Value::Number(_) | serde_json::Value::String(_)) => value,
+            _ => return None,
+        };
+        Some(Self { raw: raw.get().to_owned(), value })
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Id {}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
+}
+
+/// The envelope of a message; all else is checked to be JSON and skipped.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "present")]
+    result: bool,
+    #[serde(default, deserialize_with = "present")]
+    error: bool,
+}
+
+/// `true` for any value: `"result": null` is a result.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+fn scan(json: &str) -> Result<Kind, Malformed> {
+    let envelope: Envelope<'_> = serde_json::from_str(json).map_err(|error| {
+        if error.is_data() { Malformed::NotMessage } else { Malformed::NotJson }
+    })?;
+    let id = envelope.id.map(|id| Id::read(id).ok_or(Malformed::NotMessage)).transpose()?;
+    match (envelope.method, envelope.result || envelope.error, id) {
+        (Some(method), false, Some(id)) => Ok(Kind::Request { id, method: method.into_owned() }),
+        (Some(method), false, None) => Ok(Kind::Notification { method: method.into_owned() }),
+        (None, true, id) => Ok(Kind::Response { id, error: envelope.error }),
+        _ => Err(Malformed::NotMessage),
+    }
+}
+
+/// The text with its line breaks turned into blanks. In valid JSON they stand between tokens only.
+fn one_line(text: Bytes) -> Bytes {
+    if memchr::memchr2(b'\r', b'\n', &text).is_none() {
+        return text;
+    }
+    let mut text = text.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    for byte in &mut text[..] {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
+    text.freeze()
+}
+
+fn trimmed(text: &Bytes) -> Bytes {
+    text.slice_ref(text.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Result<Message, Malformed> {
+        Message::read(Bytes::copy_from_slice(text.as_bytes())).map(|mut messages| messages.remove(0))
+    }
+
+    #[test]
+    fn text_passes_byte_for_byte_but_for_line_breaks() {
+        let text = "{\"jsonrpc\":\"2.0\",\r\n \"id\":12345678901234567890123,\"method\":\"x/y\",\"params\":{\"a\":50,\"b\":5.0e1,\"c\":\"\\u00e9\"}, \"new\":[]}\n";
+        let message = one(text).unwrap();
+        assert_eq!(&message.raw()[..], text.replace(['\r', '\n'], " ").trim().as_bytes());
+        let Kind::Request { id, method } = message.kind() else { panic!("{message:?}") };
+        assert_eq!((id.raw(), method.as_str()), ("12345678901234567890123", "x/y"));
+    }
+
+    #[test]
+    fn ids_are_equal_by_value_and_type() {
+        let id = |text: &str| match one(&format!("{{\"id\":{text},\"method\":\"m\"}}")).unwrap().kind {
+            Kind::Request { id, .. } => id,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(id("\"a\""), id("\"\\u0061\""));
+        assert_ne!(id("1"), id("\"1\""));
+        assert_ne!(id("18446744073709551617"), id("18446744073709551618"));
+        assert_eq!(id("18446744073709551615"), id("18446744073709551615"));
+    }
+
+    #[test]
+    fn kinds_are_told_by_the_envelope() {
+        assert!(matches!(one("{\"method\":\"m\"}").unwrap().kind, Kind::Notification { .. }));
+        assert!(matches!(one("{\"id\":1,\"result\":null}").unwrap().kind, Kind::Response { error: false, .. }));
+        assert!(matches!(one("{\"id\":null,\"error\":{}}").unwrap().kind, Kind::Response { id: None, error: true }));
+        for (text, defect) in [
+            ("", Malformed::NotJson),
+            ("{", Malformed::NotJson),
+            ("{\"id\":1,\"method\":\"m\"} x", Malformed::NotJson),
+            ("\"text\"", Malformed::NotMessage),
+            ("{}", Malformed::NotMessage),
+            ("[]", Malformed::NotMessage),
+            ("{\"id\":{},\"method\":\"m\"}", Malformed::NotMessage),
+            ("{\"id\":1,\"method\":\"m\",\"result\":1}", Malformed::NotMessage),
+        ] {
+            assert_eq!(one(text).unwrap_err(), defect, "{text}");
+        }
+        assert_eq!(Message::read(Bytes::from_static(b"{\"method\":\"\xff\"}")).unwrap_err(), Malformed::NotUtf8);
+    }
+
+    #[test]
+    fn batches_are_split() {
+        let messages = Message::read(Bytes::from_static(b"[{\"id\":1,\"method\":\"a\"},\n {\"method\":\"b\"}]")).unwrap();
+        let raws: Vec<_> = messages.iter().map(|message| &message.raw()[..]).collect();
+        assert_eq!(raws, [&b"{\"id\":1,\"method\":\"a\"}"[..], b"{\"method\":\"b\"}"]);
+    }
+
+    #[test]
+    fn an_answer_without_an_id_gets_that_of_the_request() {
+        let Kind::Request { id, .. } = one("{\"id\":\"7\",\"method\":\"m\"}").unwrap().kind else { panic!() };
+        for (text, expected) in [
+            ("{\"jsonrpc\":\"2.0\", \"id\" : null,\"error\":{\"id\":3}}", "{\"jsonrpc\":\"2.0\", \"id\" : \"7\",\"error\":{\"id\":3}}"),
+            ("{\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}", "{\"id\":\"7\",\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}"),
+            ("{\"error\":{\"id\":null}}", "{\"id\":\"7\",\"error\":{\"id\":null}}"),
+        ] {
+            let message = one(text).unwrap().with_id(&id);
+            assert_eq!(std::str::from_utf8(message.raw()).unwrap(), expected);
+            assert_eq!(message.kind, Kind::Response { id: Some(id.clone()), error: true });
+        }
+    }
+}

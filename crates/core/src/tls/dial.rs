@@ -1,0 +1,130 @@
+//! Opens TCP to a host: resolves its name, and tries its addresses as RFC 8305 says.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use url::Host;
+
+use super::evidence::{Record, Step};
+use crate::error::{Code, Failure, Result};
+
+/// Opens TCP to `host`, with `TCP_NODELAY`.
+///
+/// # Errors
+/// `name-unresolved`, `connect-failed`.
+pub(crate) async fn dial(host: &Host, port: u16, record: &Record) -> Result<TcpStream> {
+    record.reach(Step::Resolve);
+    let addresses = resolve(host, port).await?;
+    record.reach(Step::Connect);
+    let stream = first(&addresses).await.map_err(|error| unreachable(host, port, &addresses, &error))?;
+    // A message is written whole; waiting for more before it is sent only costs time.
+    let _ = stream.set_nodelay(true);
+    record.lock().address = stream.peer_addr().ok();
+    Ok(stream)
+}
+
+async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>> {
+    let name = match host {
+        // A literal needs no resolver, which would cost a thread.
+        Host::Ipv4(address) => return Ok(vec![(IpAddr::from(*address), port).into()]),
+        Host::Ipv6(address) => return Ok(vec![(IpAddr::from(*address), port).into()]),
+        Host::Domain(name) => name,
+    };
+    let failure = Failure::new(Code::NameUnresolved, format!("The host name `{name}` cannot be resolved"))
+        .fix("Check the spelling of the host in the URL.")
+        .fix("If the name exists only inside a network, connect to that network (VPN).");
+    match tokio::net::lookup_host((name.as_str(), port)).await {
+        Ok(addresses) => match interleaved(addresses.collect()) {
+            addresses if addresses.is_empty() => Err(failure.because("The name has no address.")),
+            addresses => Ok(addresses),
+        },
+        Err(error) => Err(failure.because(format!("The system's resolver says: {error}."))),
+    }
+}
+
+/// IPv6 and IPv4 in turn, beginning with the family that the system prefers (RFC 8305, section 4).
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
+    let (mut preferred, mut other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first);
+    let mut turns = Vec::new();
+    preferred.reverse();
+    other.reverse();
+    while let Some(address) = preferred.pop() {
+        turns.push(address);
+        turns.extend(other.pop());
+    }
+    other.reverse();
+    turns.extend(other);
+    turns
+}
+
+/// The first address that answers; the next is tried after a failure or a short wait.
+async fn first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    if let [only] = addresses {
+        return TcpStream::connect(only).await;
+    }
+    let mut rest = addresses.iter().copied();
+    let mut attempts = JoinSet::new();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        if let Some(address) = rest.next() {
+            attempts.spawn(TcpStream::connect(address));
+        } else if attempts.is_empty() {
+            return Err(last);
+        }
+        let more = rest.len() > 0;
+        tokio::select! {
+            Some(attempt) = attempts.join_next() => match attempt {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(error) => last = io::Error::other(error),
+            },
+            () = tokio::time::sleep(ATTEMPT_DELAY), if more => {}
+        }
+    }
+}
+
+fn unreachable(host: &Host, port: u16, addresses: &[SocketAddr], error: &io::Error) -> Failure {
+    let tried = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let failure =
+        Failure::new(Code::ConnectFailed, format!("No connection to {host}:{port}")).at(format!("tried {tried}"));
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => failure
+            .because("The connection was refused: nothing listens on that port.")
+            .fix("Check the host and port of the URL, and that the server runs."),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => failure
+            .because(format!("The network is unreachable ({error})."))
+            .fix("Connect to the network (VPN) that the server is in."),
+        _ => failure.because(format!("The system says: {error}.")),
+    }
+}
+
+/// RFC 8305, section 5, "Connection Attempt Delay".
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let given = vec![at("[::1]:1"), at("[::2]:1"), at("1.1.1.1:1"), at("[::3]:1"), at("2.2.2.2:1")];
+        let turns = [at("[::1]:1"), at("1.1.1.1:1"), at("[::2]:1"), at("2.2.2.2:1"), at("[::3]:1")];
+        assert_eq!(interleaved(given), turns);
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_does_not_hide_a_live_one() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = listener.local_addr().unwrap();
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dead = closed.local_addr().unwrap();
+        drop(closed);
+        assert_eq!(first(&[dead, live]).await.unwrap().peer_addr().unwrap(), live);
+        assert_eq!(first(&[dead, dead]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

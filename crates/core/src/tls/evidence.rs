@@ -1,0 +1,92 @@
+//! What one connection has shown of itself, kept for the explanation of a failure.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::AlertDescription;
+use rustls::pki_types::CertificateDer;
+
+/// What one connection has shown of itself so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Evidence {
+    /// The server, as host and port.
+    pub(crate) target: String,
+    /// The proxy in between, without its credentials.
+    pub(crate) proxy: Option<String>,
+    /// How far it came.
+    pub(crate) step: Step,
+    /// The address that TCP reached.
+    pub(crate) address: Option<SocketAddr>,
+    /// The TLS version, once negotiated.
+    pub(crate) version: Option<&'static str>,
+    /// The server's certificates, leaf first, as it sent them.
+    pub(crate) server_chain: Vec<CertificateDer<'static>>,
+    /// What became of the client certificate.
+    pub(crate) offer: Offer,
+    /// The CAs that the server said it accepts, as DER names.
+    pub(crate) acceptable: Vec<Vec<u8>>,
+    /// The alert with which the server ended the connection.
+    pub(crate) alert: Option<AlertDescription>,
+    /// Whether the server has sent anything after the handshake: under TLS 1.3 only that proves
+    /// that it accepted the client certificate.
+    pub(crate) heard: bool,
+}
+
+/// How far a connection came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The name is being resolved.
+    Resolve,
+    /// TCP is being opened.
+    Connect,
+    /// The proxy is being asked for a tunnel.
+    Proxy,
+    /// The TLS handshake runs.
+    Handshake,
+    /// Requests can be sent.
+    Open,
+}
+
+/// What became of the client certificate in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// The server did not ask for one (yet).
+    NotAsked,
+    /// It asked, and none is configured.
+    NoneConfigured,
+    /// It asked, and takes no signature that the key can make.
+    CannotSign,
+    /// It asked, and ours was presented.
+    Presented,
+}
+
+/// The evidence of a connection, which its parts write and the explanation reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Record(Arc<Mutex<Evidence>>);
+
+impl Record {
+    pub(crate) fn new(target: String) -> Self {
+        Self(Arc::new(Mutex::new(Evidence {
+            target,
+            proxy: None,
+            step: Step::Resolve,
+            address: None,
+            version: None,
+            server_chain: Vec::new(),
+            offer: Offer::NotAsked,
+            acceptable: Vec::new(),
+            alert: None,
+            heard: false,
+        })))
+    }
+
+    /// The evidence, to read or to write; never held over an await.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Evidence> {
+        // A panic elsewhere leaves every field readable.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn reach(&self, step: Step) {
+        self.lock().step = step;
+    }
+}

@@ -1,0 +1,280 @@
+//! Turns the evidence of a failed connection into a [`Failure`] that a person can act on.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
+use time::OffsetDateTime;
+
+use super::alert::meaning;
+use super::evidence::{Evidence, Offer};
+use super::tap::tls_error;
+use super::Peer;
+use crate::error::{Code, Failure, quoted};
+use crate::identity::Identity;
+use crate::identity::facts::{CertificateFacts, date, distinguished_name};
+use crate::trust::Trust;
+
+/// Explains a handshake that failed.
+pub(super) fn handshake(
+    evidence: &Evidence,
+    error: &io::Error,
+    identity: Option<&Identity>,
+    trust: &Trust,
+    peer: Peer,
+) -> Failure {
+    let failure = match tls_error(error) {
+        Some(TlsError::InvalidCertificate(error)) => server_certificate(evidence, error, trust),
+        Some(TlsError::AlertReceived(alert)) => refused_by_alert(evidence, *alert, identity),
+        Some(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            Failure::new(Code::NotTls, format!("{} does not speak TLS", evidence.target))
+                .because("Its answer to the TLS greeting is no TLS record; plain HTTP servers answer like that.")
+                .fix("Check the port of the URL: the TLS port of the server is another one.")
+        }
+        Some(TlsError::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13)) => version_too_old(evidence),
+        Some(other) => Failure::new(Code::TlsFailed, format!("The TLS handshake with {} failed", evidence.target))
+            .because(format!("The TLS library says: {other}.")),
+        None if evidence.offer == Offer::NotAsked => {
+            Failure::new(Code::ConnectionLost, format!("{} ended the connection during the TLS handshake", evidence.target))
+                .because(broken(error))
+                .fix("Check that the port of the URL is a TLS port, and that no firewall or proxy cuts the connection.")
+        }
+        None => closed_after_certificate(evidence, &broken(error), identity),
+    };
+    let failure = place(failure, evidence);
+    match peer {
+        Peer::Server => failure,
+        Peer::Proxy => failure.because("This was the TLS connection to the proxy."),
+    }
+}
+
+/// Explains a connection that broke after its handshake.
+pub(super) fn lost(evidence: &Evidence, cause: &str, identity: Option<&Identity>) -> Failure {
+    let failure = match evidence.alert {
+        Some(alert) => refused_by_alert(evidence, alert, identity),
+        None if !evidence.heard && matches!(evidence.offer, Offer::Presented | Offer::NoneConfigured) => {
+            closed_after_certificate(evidence, cause, identity)
+        }
+        None => Failure::new(Code::ConnectionLost, format!("The connection to {} broke before the answer", evidence.target))
+            .because(cause),
+    };
+    place(failure, evidence)
+}
+
+/// The server asked for a certificate, and our key can make none of the signatures it takes.
+pub(super) fn cannot_sign(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
+    let failure = Failure::new(Code::KeyUnsupported, "The server takes no signature that our key can make");
+    let failure = match identity {
+        Some(identity) => failure.because(format!(
+            "The key of the client certificate is {}, and the server's list of signature schemes has none for it.",
+            identity.facts().key_kind
+        )),
+        None => failure,
+    };
+    place(failure, evidence).fix("Have a certificate issued for another kind of key; ECDSA P-256 is taken by most.")
+}
+
+/// The certificate was missed or refused in an HTTP answer of the TLS terminator.
+pub(super) fn refused_by_answer(evidence: &Evidence, words: &str, identity: Option<&Identity>) -> Failure {
+    let failure = about_ours(evidence, identity).because(format!("The server answered {}.", quoted(words)));
+    place(with_identity(failure, evidence, identity), evidence)
+}
+
+fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Option<&Identity>) -> Failure {
+    let meaning = meaning(alert);
+    let told = format!("The server sent the TLS alert `{}`", meaning.name);
+    let about_ours = match alert {
+        // Sent for a certificate only when one was asked for; else the two ends have nothing in common.
+        AlertDescription::HandshakeFailure => evidence.offer != Offer::NotAsked,
+        AlertDescription::CertificateRequired => true,
+        _ => evidence.offer != Offer::NotAsked && meaning.about_certificate.is_some(),
+    };
+    let failure = match (about_ours, meaning.about_certificate, alert) {
+        (true, Some(words), _) => {
+            let why = match evidence.offer {
+                Offer::Presented => format!("{told}: {words}."),
+                _ => format!("{told}, and no client certificate was sent."),
+            };
+            let failure = self::about_ours(evidence, identity).because(why);
+            return with_identity(failure, evidence, identity).evidence("alert", meaning.name);
+        }
+        (_, _, AlertDescription::ProtocolVersion) => version_too_old(evidence),
+        (_, _, AlertDescription::UnrecognisedName) => {
+            Failure::new(Code::TlsFailed, format!("The server does not know the host name of {}", evidence.target))
+                .because(format!("{told}."))
+                .fix("Check the host of the URL.")
+        }
+        (_, _, AlertDescription::HandshakeFailure) => {
+            Failure::new(Code::TlsFailed, format!("{} refused the TLS handshake", evidence.target))
+                .because(format!("{told} without asking for a client certificate: nothing it offers is offered here too."))
+        }
+        _ => Failure::new(Code::TlsFailed, format!("{} ended the TLS connection", evidence.target)).because(format!("{told}.")),
+    };
+    failure.evidence("alert", meaning.name)
+}
+
+/// Node and Java close the connection without an alert when they refuse a certificate.
+fn closed_after_certificate(evidence: &Evidence, cause: &str, identity: Option<&Identity>) -> Failure {
+    let failure = about_ours(evidence, identity).because(match evidence.offer {
+        Offer::Presented => "The server closed the connection right after our certificate, without a word; likely it refuses it.",
+        _ => "The server asked for a client certificate and closed the connection when none came.",
+    });
+    with_identity(failure, evidence, identity).because(cause)
+}
+
+/// The headline of every failure in which our certificate is missing or refused.
+fn about_ours(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
+    let now = OffsetDateTime::now_utc();
+    match identity {
+        None => Failure::new(Code::CertificateRequired, format!("{} requires a client certificate", evidence.target))
+            .fix("Set `cert` and `key` (--cert and --key) to your client certificate and its private key."),
+        Some(identity) if identity.facts().not_after < now => {
+            let end = date(identity.facts().not_after, now);
+            Failure::new(Code::CertificateExpired, format!("Your client certificate expired on {end}"))
+                .fix(format!("Renew the certificate in {} ({}).", identity.place(), identity.origin()))
+        }
+        Some(identity) if identity.facts().not_before > now => {
+            let start = date(identity.facts().not_before, now);
+            Failure::new(Code::CertificateRefused, format!("Your client certificate is valid only from {start}"))
+                .fix("Check this machine's clock.")
+        }
+        Some(identity) => {
+            let failure = Failure::new(Code::CertificateRefused, format!("{} refused the client certificate", evidence.target));
+            let usages = &identity.facts().extended_key_usages;
+            if !usages.is_empty() && !usages.iter().any(|usage| usage == "clientAuth" || usage == "any") {
+                return failure
+                    .because(format!("The certificate is for {} only, not for clientAuth.", usages.join(", ")))
+                    .fix("Have a certificate issued with the extended key usage clientAuth.");
+            }
+            failure.fix(format!(
+                "Use a certificate of a CA that the server accepts, with its intermediates (now {}).",
+                identity.place()
+            ))
+        }
+    }
+}
+
+/// Adds what the certificate says of itself, and which CAs the server accepts.
+fn with_identity(mut failure: Failure, evidence: &Evidence, identity: Option<&Identity>) -> Failure {
+    let now = OffsetDateTime::now_utc();
+    let accepted: Vec<_> = evidence.acceptable.iter().map(|name| quoted(&distinguished_name(name))).collect();
+    if let Some(identity) = identity {
+        let facts = identity.facts();
+        failure = failure
+            .because(format!(
+                "The certificate is {} of {}, issued by {}, valid until {}.",
+                quoted(&facts.subject),
+                identity.place(),
+                quoted(&facts.issuer),
+                date(facts.not_after, now)
+            ))
+            .evidence("certificate", facts.fingerprint.clone())
+            .evidence("subject", facts.subject.clone())
+            .evidence("issuer", facts.issuer.clone());
+    }
+    if accepted.is_empty() {
+        return failure;
+    }
+    // Many servers list every CA of the system; the first ones tell enough.
+    let mut names = accepted.iter().take(TOLD_CAS).cloned().collect::<Vec<_>>().join(", ");
+    if accepted.len() > TOLD_CAS {
+        names = format!("{names} and {} more", accepted.len() - TOLD_CAS);
+    }
+    let ours = identity.map(|identity| {
+        let chain = identity.certified().cert.iter().filter_map(|der| CertificateFacts::parse(der).ok());
+        chain.into_iter().any(|facts| evidence.acceptable.contains(&facts.issuer_der))
+    });
+    let among = match ours {
+        Some(true) => "; the issuer of ours is among them",
+        Some(false) => "; the issuer of ours is not among them",
+        None => "",
+    };
+    failure.because(format!("The server accepts certificates of {names}{among}.")).evidence("accepted_cas", accepted)
+}
+
+/// The server's own certificate failed verification.
+fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Trust) -> Failure {
+    let now = OffsetDateTime::now_utc();
+    let chain: Vec<_> = evidence.server_chain.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
+    let leaf = chain.first();
+    let target = &evidence.target;
+    let subject = leaf.map_or_else(String::new, |leaf| quoted(&leaf.subject));
+    let failure = match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            let ended = leaf.map_or_else(String::new, |leaf| format!(" on {}", date(leaf.not_after, now)));
+            Failure::new(Code::ServerCertificateExpired, format!("The certificate of {target} expired{ended}"))
+                .because(format!("It is {subject}."))
+                .fix("Tell whoever runs the server to renew its certificate.")
+                .fix("Check this machine's clock.")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            let starts = leaf.map_or_else(String::new, |leaf| format!(" before {}", date(leaf.not_before, now)));
+            Failure::new(Code::ServerCertificateNotYetValid, format!("The certificate of {target} is not valid{starts}"))
+                .because(format!("It is {subject}."))
+                .fix("Check this machine's clock.")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            let names = leaf.map(|leaf| leaf.names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "));
+            let names = names.filter(|names| !names.is_empty()).unwrap_or_else(|| "no name at all".to_owned());
+            Failure::new(Code::ServerNameMismatch, format!("The certificate of {target} is for another name"))
+                .because(format!("It is for {names}."))
+                .fix("Write one of its names as the host of the URL.")
+        }
+        CertificateError::UnknownIssuer => unknown_issuer(evidence, &chain, trust),
+        other => Failure::new(Code::ServerCertificateInvalid, format!("The certificate of {target} cannot be accepted"))
+            .because(format!("It is {subject}. The verifier says: {other}.")),
+    };
+    match leaf {
+        Some(leaf) => failure.evidence("server_certificate", leaf.fingerprint.clone()),
+        None => failure,
+    }
+}
+
+fn unknown_issuer(evidence: &Evidence, chain: &[CertificateFacts], trust: &Trust) -> Failure {
+    let failure =
+        Failure::new(Code::ServerIssuerUnknown, format!("The certificate of {} is signed by an unknown CA", evidence.target));
+    let Some(leaf) = chain.first() else { return failure };
+    let last = chain.last().unwrap_or(leaf);
+    let failure = if leaf.self_issued {
+        failure.because(format!("It is {}, signed by itself.", quoted(&leaf.subject)))
+    } else {
+        failure.because(format!("It is {}, and the chain ends at the issuer {}.", quoted(&leaf.subject), quoted(&last.issuer)))
+    };
+    let failure = match trust.source() {
+        Some((file, subjects)) => {
+            let names = subjects.iter().take(TOLD_CAS).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+            let system = if trust.trusts_system() { " The system's roots do not have it either." } else { "" };
+            failure.because(format!("`ca` ({file}) holds {names}.{system}"))
+        }
+        None => failure.because("Only the system's roots are trusted, and they do not have it."),
+    };
+    failure.fix(format!("Set `ca` (--ca) to the certificate of {}.", quoted(&last.issuer)))
+}
+
+fn version_too_old(evidence: &Evidence) -> Failure {
+    Failure::new(Code::TlsFailed, format!("{} speaks no version of TLS that is safe", evidence.target))
+        .because("TLS 1.2 and 1.3 are offered; the server takes neither.")
+        .fix("Tell whoever runs the server to enable TLS 1.2 or 1.3.")
+}
+
+fn place(failure: Failure, evidence: &Evidence) -> Failure {
+    let failure = match evidence.address {
+        Some(address) if evidence.proxy.is_none() => failure.at(format!("{} ({address})", evidence.target)),
+        _ => failure.at(evidence.target.clone()),
+    };
+    match &evidence.proxy {
+        Some(proxy) => failure.at(format!("through the proxy {proxy}")),
+        None => failure,
+    }
+}
+
+fn broken(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "The connection was closed.".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "The connection was reset.".to_owned(),
+        _ => format!("The system says: {error}."),
+    }
+}
+
+/// How many names of CAs are told.
+const TOLD_CAS: usize = 3;

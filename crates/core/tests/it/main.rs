@@ -1,0 +1,3 @@
+//! The tests of the library as a whole.
+
+mod rooms;
