@@ -1,2 +1,95 @@
-//! The binary.
-fn main() {}
+//! mcp-mtls: gives every MCP host client certificates (mutual TLS).
+//!
+//! This crate parses the command line, runs what the library does, renders, and exits. Only this
+//! file decides on the exit status: 0 done, 1 it could not be done, 2 it was asked wrongly.
+
+mod certs;
+mod connect;
+mod demo;
+mod generate;
+mod render;
+mod stdio;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use mcp_mtls_core::error::{Code, Failure, Result};
+
+/// Client certificates (mutual TLS) for every MCP host.
+#[derive(Parser)]
+#[command(name = "mcp-mtls", version, max_term_width = 80)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Connect a host to a remote server: what a host runs, speaking MCP on stdin and stdout.
+    Connect(connect::ConnectArgs),
+    /// Make certificates for development, and look at any certificate or key.
+    Certs(certs::CertsArgs),
+    /// See all of it work on this machine: certificates, a server, a host, and refusals.
+    Demo(demo::DemoArgs),
+    /// Print what is generated from the program itself.
+    Generate(generate::GenerateArgs),
+}
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return usage(&error, started),
+    };
+    let wants_json = matches!(&command, Command::Certs(args) if args.json);
+    match run(command, started) {
+        Ok(status) => status,
+        Err(failure) => {
+            if wants_json { render::failure_json(&failure) } else { render::failure(&failure) }
+            ExitCode::from(status(failure.code()))
+        }
+    }
+}
+
+fn run(command: Command, started: Instant) -> Result<ExitCode> {
+    match command {
+        Command::Connect(args) => return connect::run(args, started),
+        Command::Certs(args) => certs::run(args)?,
+        Command::Demo(args) => on_runtime(demo::run(args))?,
+        Command::Generate(args) => generate::run(&args),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Help and version, or what is wrong with the command line: told to a host that runs `connect`
+/// in the only way that hosts show.
+fn usage(error: &clap::Error, started: Instant) -> ExitCode {
+    let host = std::env::args().nth(1).is_some_and(|command| command == "connect") && !std::io::stdin().is_terminal();
+    if error.use_stderr() && host {
+        return connect::refuse(&error.render().to_string(), started).unwrap_or(ExitCode::from(ASKED_WRONGLY));
+    }
+    render::usage(error);
+    ExitCode::from(u8::from(error.use_stderr()) * ASKED_WRONGLY)
+}
+
+/// One thread is enough for one host, and starts faster than a pool of them.
+fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Code::SystemFailed, "The operating system gives no event queue").because(format!("{error}."))
+    })?;
+    let outcome = runtime.block_on(work);
+    // A thread may still wait for a line on stdin that will never come.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn status(code: Code) -> u8 {
+    match code {
+        Code::UsageInvalid | Code::SecretInArguments => ASKED_WRONGLY,
+        _ => 1,
+    }
+}
+
+const ASKED_WRONGLY: u8 = 2;

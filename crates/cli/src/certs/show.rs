@@ -1,0 +1,95 @@
+//! `certs show`: reads the files, and finds out which certificates and keys belong together.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use mcp_mtls_core::error::{Code, Failure, Result};
+use mcp_mtls_core::identity::facts::{CertificateFacts, fingerprint, key_kind};
+use mcp_mtls_core::identity::pem;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::view;
+use crate::render::{self, Paint};
+
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// Files in PEM or DER; `-` for stdin.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// What one file holds.
+pub(super) struct Shown {
+    pub(super) file: String,
+    pub(super) certificates: Vec<CertificateFacts>,
+    pub(super) keys: Vec<Key>,
+    pub(super) encrypted_keys: usize,
+    pub(super) others: Vec<String>,
+    pub(super) in_words: String,
+}
+
+/// What can be told of a private key.
+pub(super) struct Key {
+    /// The public half in DER; none for a kind of key that cannot be used here.
+    pub(super) public_key_der: Option<Vec<u8>>,
+}
+
+/// Shows the files.
+pub(crate) fn show(args: &ShowArgs, as_json: bool) -> Result<()> {
+    let shown = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
+    if as_json {
+        render::json(&view::json(&shown));
+    } else {
+        render::answer(&view::text(&shown, OffsetDateTime::now_utc(), Paint::stdout()));
+    }
+    Ok(())
+}
+
+impl Key {
+    pub(super) fn kind(&self) -> String {
+        self.public_key_der.as_deref().map_or_else(|| "of an unknown kind".to_owned(), key_kind)
+    }
+
+    pub(super) fn public_key_fingerprint(&self) -> Option<String> {
+        self.public_key_der.as_deref().map(fingerprint)
+    }
+
+    /// The certificates for this key, each with its file.
+    pub(super) fn certificates<'a>(&'a self, all: &'a [Shown]) -> impl Iterator<Item = (&'a Shown, &'a CertificateFacts)> {
+        let every = all.iter().flat_map(|shown| shown.certificates.iter().map(move |facts| (shown, facts)));
+        every.filter(|(_, facts)| self.public_key_der.as_ref() == Some(&facts.public_key_der))
+    }
+}
+
+/// The file that holds the key of this certificate.
+pub(super) fn key_file<'a>(facts: &CertificateFacts, all: &'a [Shown]) -> Option<&'a str> {
+    let holds = |shown: &&Shown| shown.keys.iter().any(|key| key.public_key_der.as_ref() == Some(&facts.public_key_der));
+    all.iter().find(holds).map(|shown| shown.file.as_str())
+}
+
+fn read(file: &Path) -> Result<Shown> {
+    let (bytes, name) = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        (io::stdin().read_to_end(&mut bytes).map(|_| bytes), "stdin".to_owned())
+    } else {
+        (std::fs::read(file), file.display().to_string())
+    };
+    let bytes = bytes.map(Zeroizing::new).map_err(|error| {
+        let failure = Failure::new(Code::FileUnreadable, "The file cannot be read").at(&name);
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.because("There is no such file."),
+            io::ErrorKind::IsADirectory => failure.because("It is a folder.").fix("Name the files in it."),
+            _ => failure.because(format!("{error}.")),
+        }
+    })?;
+    let found = pem::read(&bytes).map_err(|problem| {
+        Failure::new(Code::MaterialInvalid, "The file holds no certificate and no key").at(&name).because(problem.sentence())
+    })?;
+    let in_words = found.in_words();
+    // The reader has parsed each of them already.
+    let certificates = found.certificates.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
+    let keys = found.keys.iter().map(|key| Key { public_key_der: key.public_key_der() }).collect();
+    Ok(Shown { file: name, certificates, keys, encrypted_keys: found.encrypted_keys, others: found.others, in_words })
+}

@@ -1,0 +1,83 @@
+//! `mcp-mtls connect`: what a host runs.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use mcp_mtls_core::bridge;
+use mcp_mtls_core::config::{self, Entry, EntrySettings};
+use mcp_mtls_core::error::{Code, Failure, Result};
+use mcp_mtls_core::remote::Remote;
+
+use crate::render::Notes;
+use crate::stdio;
+
+#[derive(clap::Args)]
+pub(crate) struct ConnectArgs {
+    /// An entry of the configuration, or the URL of a server.
+    #[arg(value_name = "NAME | URL")]
+    target: String,
+
+    /// Configuration file to read instead of the user's and the machine's.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: EntrySettings,
+}
+
+/// Bridges until the host is done. What cannot be connected to is told to the host, as the answer
+/// to its requests, and on stderr.
+pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
+    let notes = Notes::default();
+    let remote = open(args, &notes);
+    bridge(remote, started, &notes)
+}
+
+/// What `run` does when the arguments cannot be understood: a host shows the answer to its
+/// request and nothing else.
+pub(crate) fn refuse(words: &str, started: Instant) -> Result<ExitCode> {
+    let failure = Failure::new(Code::UsageInvalid, "mcp-mtls was started with arguments that it does not understand")
+        .because(words.lines().next().unwrap_or_default().trim_start_matches("error: "))
+        .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
+    bridge(Err(failure), started, &Notes::default())
+}
+
+fn open(args: ConnectArgs, notes: &Notes) -> Result<Remote> {
+    let entry = if args.target.contains("://") {
+        if args.config.is_some() {
+            return Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
+                .fix("Name an entry of the file instead of the URL, or remove --config."));
+        }
+        Entry::from_flags(&args.target, args.settings)
+    } else {
+        config::find(&args.target, args.config.as_deref())?.overridden(args.settings)
+    };
+    let endpoint = entry.resolve()?;
+    for warning in &endpoint.warnings {
+        notes.tell(format!("warning: {warning}"));
+    }
+    Remote::new(&endpoint)
+}
+
+fn bridge(remote: Result<Remote>, started: Instant, notes: &Notes) -> Result<ExitCode> {
+    let refused = remote.as_ref().err().cloned();
+    if let Some(failure) = &refused
+        && std::io::stdin().is_terminal()
+    {
+        return Err(failure.clone());
+    }
+    crate::on_runtime(async {
+        let teller = notes.clone();
+        let note = move |failure: &Failure| teller.tell(format!("warning: {failure}"));
+        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, note).await;
+        Ok(())
+    })?;
+    let status = refused.map_or(ExitCode::SUCCESS, |failure| {
+        notes.tell(crate::render::failure_text(&failure));
+        ExitCode::from(crate::status(failure.code()))
+    });
+    notes.finish();
+    Ok(status)
+}

@@ -1,0 +1,23 @@
+//! `mcp-mtls generate`: what is generated from the program itself.
+
+use mcp_mtls_core::config;
+
+use crate::render;
+
+#[derive(clap::Args)]
+pub(crate) struct GenerateArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// The JSON Schema of the configuration file, for editors.
+    Schema,
+}
+
+pub(crate) fn run(args: &GenerateArgs) {
+    match args.what {
+        What::Schema => render::json(&config::schema()),
+    }
+}

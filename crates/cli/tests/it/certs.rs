@@ -1,0 +1,210 @@
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use insta::assert_snapshot;
+use mcp_mtls_testkit::Pki;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
+
+use crate::run::{Outcome, mcp_mtls, stable};
+
+#[test]
+fn three_commands_make_a_ca_a_server_and_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = certs(dir.path(), &["ca"]);
+    assert_snapshot!(ca.stderr, @"");
+    assert_snapshot!(stable(&ca.succeeded()), @"");
+    assert_snapshot!(stable(&certs(dir.path(), &["server", "localhost", "127.0.0.1"]).succeeded()), @"");
+    assert_snapshot!(stable(&certs(dir.path(), &["client", "alice", "bob", "--days", "7"]).succeeded()), @"");
+}
+
+#[test]
+fn what_was_made_is_believed_in_real_handshakes() {
+    for kind in ["p256", "p384", "p521", "ed25519", "rsa2048"] {
+        let dir = tempfile::tempdir().unwrap();
+        certs(dir.path(), &["ca", "--key-type", kind]).succeeded();
+        certs(dir.path(), &["server", "mcp.example", "--key-type", kind]).succeeded();
+        certs(dir.path(), &["client", "alice", "--key-type", kind]).succeeded();
+        let folder = dir.path().join("certs");
+        assert_eq!(handshake(&folder, &folder, &TLS13), Ok(()), "{kind}");
+        // rustls does not offer P-521 signatures in TLS 1.2.
+        if kind != "p521" {
+            assert_eq!(handshake(&folder, &folder, &TLS12), Ok(()), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_of_another_ca_is_not_believed() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for dir in [&ours, &theirs] {
+        certs(dir.path(), &["ca"]).succeeded();
+        certs(dir.path(), &["server", "mcp.example"]).succeeded();
+        certs(dir.path(), &["client", "alice"]).succeeded();
+    }
+    let refusal = handshake(&ours.path().join("certs"), &theirs.path().join("certs"), &TLS13).unwrap_err();
+    assert!(refusal.contains("UnknownIssuer"), "{refusal}");
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    certs(dir.path(), &["ca"]).succeeded();
+    certs(dir.path(), &["client", "alice"]).succeeded();
+    let key = std::fs::read(dir.path().join("certs/alice.key")).unwrap();
+    assert_snapshot!(certs(dir.path(), &["client", "bob", "alice"]).failed(1), @"");
+    assert_eq!(std::fs::read(dir.path().join("certs/alice.key")).unwrap(), key);
+    assert!(!dir.path().join("certs/bob.pem").exists());
+}
+
+#[test]
+fn a_certificate_ends_with_its_ca() {
+    let dir = tempfile::tempdir().unwrap();
+    certs(dir.path(), &["ca", "--days", "5", "--out", "short lived"]).succeeded();
+    assert_snapshot!(stable(&certs(dir.path(), &["server", "localhost", "--ca", "short lived"]).succeeded()), @"");
+}
+
+#[test]
+fn without_a_ca_the_first_step_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_snapshot!(certs(dir.path(), &["client", "alice"]).failed(1), @"");
+}
+
+#[test]
+fn a_name_that_is_not_one_was_asked_wrongly() {
+    let dir = tempfile::tempdir().unwrap();
+    certs(dir.path(), &["ca"]).succeeded();
+    assert_snapshot!(certs(dir.path(), &["server", "https://mcp.example/mcp"]).failed(2), @"");
+    assert!(certs(dir.path(), &["ca", "--days", "0"]).failed(2).contains("--days"));
+    assert!(certs(dir.path(), &["client"]).failed(2).contains("<NAME>..."));
+}
+
+#[test]
+fn show_tells_a_pair_what_belongs_together() {
+    let dir = made();
+    let shown = certs(dir.path(), &["show", "certs/alice.pem", "certs/alice.key", "certs/ca.key"]).succeeded();
+    assert!(!shown.contains("PRIVATE KEY"));
+    assert_snapshot!(stable(&shown), @"");
+}
+
+#[test]
+fn show_tells_a_chain_and_a_bundle() {
+    let dir = made();
+    let read = |name: &str| std::fs::read_to_string(dir.path().join("certs").join(name)).unwrap();
+    let all = [read("mcp.example.key"), read("mcp.example.pem"), read("ca.pem")].concat();
+    std::fs::write(dir.path().join("all.pem"), all).unwrap();
+    assert_snapshot!(stable(&certs(dir.path(), &["show", "all.pem"]).succeeded()), @"");
+}
+
+#[test]
+fn show_tells_what_is_wrong_with_a_certificate_and_a_key() {
+    let dir = made();
+    let pki = Pki::new();
+    let expired = pki.expired_client();
+    std::fs::write(dir.path().join("carol.pem"), &expired.cert_pem).unwrap();
+    let shown = certs(dir.path(), &["show", "carol.pem", "certs/alice.key"]).succeeded();
+    assert_snapshot!(stable(&shown), @"");
+}
+
+#[test]
+fn show_names_other_things_for_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, label: &str| {
+        std::fs::write(dir.path().join(name), format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")).unwrap();
+    };
+    put("locked.key", "ENCRYPTED PRIVATE KEY");
+    put("wish.csr", "CERTIFICATE REQUEST");
+    put("half.pub", "PUBLIC KEY");
+    assert_snapshot!(certs(dir.path(), &["show", "locked.key", "wish.csr", "half.pub"]).succeeded(), @"");
+}
+
+#[test]
+fn show_refuses_what_it_cannot_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("notes.txt"), "no certificate here").unwrap();
+    assert_snapshot!(certs(dir.path(), &["show", "notes.txt"]).failed(1), @"");
+    assert_snapshot!(certs(dir.path(), &["show", "nothing.pem"]).failed(1), @"");
+}
+
+#[test]
+fn programs_read_json_in_success_and_failure() {
+    let dir = made();
+    let json = |arguments: &[&str]| -> (i32, serde_json::Value) {
+        let outcome = certs(dir.path(), arguments);
+        (outcome.status, serde_json::from_str(&outcome.stdout).expect("JSON"))
+    };
+    let (status, shown) = json(&["show", "--json", "certs/alice.pem", "certs/alice.key"]);
+    let certificate = &shown["files"][0]["certificates"][0];
+    assert_eq!(status, 0);
+    assert_eq!(certificate["subject"], "CN=alice");
+    assert_eq!(certificate["keyFile"], "certs/alice.key");
+    assert_eq!(shown["files"][1]["keys"][0]["certificates"][0], certificate["sha256"]);
+    assert_eq!(shown["files"][1]["keys"][0]["publicKeySha256"], certificate["publicKeySha256"]);
+
+    let (status, made) = json(&["client", "carol", "--json"]);
+    assert_eq!((status, made["made"][0]["keyFile"].as_str()), (0, Some("certs/carol.key")));
+
+    let (status, failed) = json(&["show", "--json", "nothing.pem"]);
+    assert_eq!((status, failed["error"]["code"].as_str()), (1, Some("file-unreadable")));
+}
+
+fn made() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    certs(dir.path(), &["ca"]).succeeded();
+    certs(dir.path(), &["server", "mcp.example", "127.0.0.1"]).succeeded();
+    certs(dir.path(), &["client", "alice"]).succeeded();
+    dir
+}
+
+fn certs(folder: &Path, arguments: &[&str]) -> Outcome {
+    mcp_mtls(folder, &[&["certs"], arguments].concat())
+}
+
+/// A handshake in memory: the server of one folder and the client of the other, each believing its own CA.
+fn handshake(server: &Path, client: &Path, version: &'static SupportedProtocolVersion) -> Result<(), String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = |folder: &Path| {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate(&folder.join("ca.pem"))).unwrap();
+        Arc::new(roots)
+    };
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(server), provider.clone()).build().unwrap();
+    let server_config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![certificate(&server.join("mcp.example.pem"))], key(&server.join("mcp.example.key")))
+        .unwrap();
+    let client_config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots(server))
+        .with_client_auth_cert(vec![certificate(&client.join("alice.pem"))], key(&client.join("alice.key")))
+        .unwrap();
+    let name = ServerName::try_from("mcp.example").unwrap();
+    let mut client = ClientConnection::new(client_config.into(), name).unwrap();
+    let mut server = ServerConnection::new(server_config.into()).unwrap();
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        server.read_tls(&mut io::Cursor::new(bytes)).unwrap();
+        server.process_new_packets().map_err(|error| format!("{error:?}"))?;
+        let mut bytes = Vec::new();
+        server.write_tls(&mut bytes).unwrap();
+        client.read_tls(&mut io::Cursor::new(bytes)).unwrap();
+        client.process_new_packets().map_err(|error| format!("{error:?}"))?;
+    }
+    Ok(())
+}
+
+fn certificate(path: &Path) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(path).unwrap()
+}
+
+fn key(path: &Path) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::from_pem_file(path).unwrap()
+}

@@ -1,0 +1,5 @@
+//! The binary as people and programs meet it.
+
+mod certs;
+mod demo;
+mod run;
