@@ -86,7 +86,11 @@ impl Notes {
 
 /// Tells a program why it could not be done.
 pub(crate) fn failure_json(failure: &Failure) {
-    json(&serde_json::json!({ "error": failure }));
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        error: &'a Failure,
+    }
+    json(&Answer { error: failure });
 }
 
 /// Prints help, the version, or what is wrong with the command line.
@@ -175,25 +179,30 @@ pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     lines.join("\n")
 }
 
-/// A command line to be pasted into a shell: one option a line where it would not fit.
+/// A command line to be pasted into a shell, on several lines if it is long.
 pub(crate) fn command_line(words: &[&str], indent: usize) -> String {
     let blanks = " ".repeat(indent);
-    let words: Vec<_> = words.iter().map(|word| shell(word)).collect();
-    let line = format!("{blanks}{}", words.join(" "));
-    if line.chars().count() <= WIDTH {
-        return line;
-    }
-    words.iter().fold(blanks.clone(), |mut text, word| {
-        if word.starts_with("--") && word.len() > 2 {
-            text.push_str(&format!(" \\\n{blanks}  {word}"));
-        } else {
-            if text.len() > indent {
-                text.push(' ');
-            }
-            text.push_str(word);
+    let mut lines = vec![blanks.clone()];
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        let mut unit = shell(word).into_owned();
+        // An option and its value read as one.
+        if word.starts_with("--")
+            && word.len() > 2
+            && let Some(value) = words.next_if(|next| !next.starts_with('-'))
+        {
+            unit = format!("{unit} {}", shell(value));
         }
-        text
-    })
+        let (first, used) = (lines.len() == 1, lines.last().map_or(0, |line| line.chars().count()));
+        let begun = used > if first { indent } else { indent + 2 };
+        if begun && used + 1 + unit.chars().count() + CONTINUED.len() > WIDTH {
+            lines.push(format!("{blanks}  {unit}"));
+        } else if let Some(line) = lines.last_mut() {
+            line.push_str(if begun { " " } else { "" });
+            line.push_str(&unit);
+        }
+    }
+    lines.join(&format!("{CONTINUED}\n"))
 }
 
 /// An argument as a shell takes it.
@@ -237,6 +246,9 @@ pub(crate) const WIDTH: usize = 80;
 const NOTES: usize = 64;
 const NOTES_TIME: Duration = Duration::from_millis(20);
 
+/// What ends a line of a command that goes on.
+const CONTINUED: &str = " \\";
+
 /// The width of `error: ` and of the labels that stand under it.
 const LABEL: usize = 7;
 
@@ -253,7 +265,15 @@ mod tests {
             .at("`key` in /home/alice/.config/mcp-mtls/config.jsonc, line 7")
             .because("The certificate has an ECDSA P-256 key, and the key file holds an RSA key of 2048 bits.")
             .fix("Name the key that was made for this certificate.");
-        insta::assert_snapshot!(painted(&failure, Paint::none()), @"");
+        insta::assert_snapshot!(painted(&failure, Paint::none()), @r"
+        error: The key belongs to another certificate
+        where: /home/alice/certs/alice.key
+               `key` in /home/alice/.config/mcp-mtls/config.jsonc, line 7
+          why: The certificate has an ECDSA P-256 key, and the key file holds an RSA key
+               of 2048 bits.
+          fix: Name the key that was made for this certificate.
+         code: key-mismatch
+        ");
     }
 
     #[test]
@@ -281,9 +301,10 @@ mod tests {
         assert_eq!(shell("my certs/alice.pem"), "'my certs/alice.pem'");
         assert_eq!(command_line(&["mcp-mtls", "connect", "corp"], 2), "  mcp-mtls connect corp");
         let long = "p".repeat(40);
+        let words = ["claude", "--", "mcp-mtls", "connect", "URL", "--cert", &long, "--key", &long, "--ca", "c"];
         assert_eq!(
-            command_line(&["claude", "--", "mcp-mtls", "--cert", &long, "--key", &long], 2),
-            format!("  claude -- mcp-mtls \\\n    --cert {long} \\\n    --key {long}")
+            command_line(&words, 2),
+            format!("  claude -- mcp-mtls connect URL \\\n    --cert {long} \\\n    --key {long} --ca c")
         );
     }
 }

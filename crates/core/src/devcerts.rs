@@ -64,6 +64,16 @@ impl Authority {
         Ok(Self { minted, issuer: Issuer::new(params, key) })
     }
 
+    /// A name for a CA that no other has. Two CAs of one name look like one whose signatures are
+    /// wrong, and then every message about them misleads.
+    ///
+    /// # Errors
+    /// `key-unsupported` when the system gives no random numbers.
+    pub fn fresh_name() -> Result<String> {
+        let random = random()?;
+        Ok(format!("mcp-mtls development CA {:02x}{:02x}{:02x}", random[0], random[1], random[2]))
+    }
+
     /// The CA's own certificate and key.
     #[must_use]
     pub fn minted(&self) -> &Minted {
@@ -170,13 +180,17 @@ fn params(common_name: &str) -> Result<CertificateParams> {
 
 /// RFC 5280, section 4.1.2.2: positive, at most 20 octets; unique because it is random.
 fn serial() -> Result<Vec<u8>> {
-    let mut serial = vec![0; 16];
-    let provider = crate::identity::provider();
-    let filled = provider.secure_random.fill(&mut serial);
-    filled.map_err(|_| Failure::new(Code::KeyUnsupported, "The system gives no random numbers"))?;
+    let mut serial = random()?.to_vec();
     // Neither negative nor shortened by a leading zero.
     serial[0] = serial[0] & 0x7f | 0x40;
     Ok(serial)
+}
+
+fn random() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let filled = crate::identity::provider().secure_random.fill(&mut bytes);
+    filled.map_err(|_| Failure::new(Code::KeyUnsupported, "The system gives no random numbers"))?;
+    Ok(bytes)
 }
 
 fn end(days: u16) -> OffsetDateTime {

@@ -16,10 +16,37 @@ use crate::run::{Outcome, mcp_mtls, stable};
 fn three_commands_make_a_ca_a_server_and_clients() {
     let dir = tempfile::tempdir().unwrap();
     let ca = certs(dir.path(), &["ca"]);
-    assert_snapshot!(ca.stderr, @"");
-    assert_snapshot!(stable(&ca.succeeded()), @"");
-    assert_snapshot!(stable(&certs(dir.path(), &["server", "localhost", "127.0.0.1"]).succeeded()), @"");
-    assert_snapshot!(stable(&certs(dir.path(), &["client", "alice", "bob", "--days", "7"]).succeeded()), @"");
+    assert_snapshot!(ca.stderr, @r"
+    The key of a CA is a secret: whoever holds it can make certificates that your
+    servers and clients believe. Keep it on this machine, and use this CA for
+    development only.
+    ");
+    assert_snapshot!(stable(&ca.succeeded()), @r"
+    CN=mcp-mtls development CA [random], expires [date] (in 365 days)
+      certs/ca.pem  the certificate
+      certs/ca.key  its key, for you alone
+
+    Next: mcp-mtls certs server localhost 127.0.0.1
+          mcp-mtls certs client alice
+    ");
+    assert_snapshot!(stable(&certs(dir.path(), &["server", "localhost", "127.0.0.1"]).succeeded()), @r"
+    CN=localhost, expires [date] (in 90 days)
+      certs/localhost.pem  the certificate
+      certs/localhost.key  its key, for you alone
+
+    Next: mcp-mtls certs client alice
+    ");
+    assert_snapshot!(stable(&certs(dir.path(), &["client", "alice", "bob", "--days", "7"]).succeeded()), @r"
+    CN=alice, expires [date] (in 7 days)
+      certs/alice.pem  the certificate
+      certs/alice.key  its key, for you alone
+    CN=bob, expires [date] (in 7 days)
+      certs/bob.pem  the certificate
+      certs/bob.key  its key, for you alone
+
+    Next: mcp-mtls connect https://localhost:8443/mcp --cert certs/alice.pem \
+            --key certs/alice.key --ca certs/ca.pem
+    ");
 }
 
 #[test]
@@ -56,7 +83,13 @@ fn nothing_is_overwritten() {
     certs(dir.path(), &["ca"]).succeeded();
     certs(dir.path(), &["client", "alice"]).succeeded();
     let key = std::fs::read(dir.path().join("certs/alice.key")).unwrap();
-    assert_snapshot!(certs(dir.path(), &["client", "bob", "alice"]).failed(1), @"");
+    assert_snapshot!(certs(dir.path(), &["client", "bob", "alice"]).failed(1), @r"
+    error: The file exists already, and nothing was written
+    where: certs/alice.pem
+      why: A certificate or key in use must not be lost by accident.
+      fix: Choose another folder, or move the file away.
+     code: file-exists
+    ");
     assert_eq!(std::fs::read(dir.path().join("certs/alice.key")).unwrap(), key);
     assert!(!dir.path().join("certs/bob.pem").exists());
 }
@@ -65,20 +98,38 @@ fn nothing_is_overwritten() {
 fn a_certificate_ends_with_its_ca() {
     let dir = tempfile::tempdir().unwrap();
     certs(dir.path(), &["ca", "--days", "5", "--out", "short lived"]).succeeded();
-    assert_snapshot!(stable(&certs(dir.path(), &["server", "localhost", "--ca", "short lived"]).succeeded()), @"");
+    assert_snapshot!(stable(&certs(dir.path(), &["server", "localhost", "--ca", "short lived"]).succeeded()), @r"
+    CN=localhost, expires [date] (in 5 days)
+      It ends with its CA, sooner than asked.
+      short lived/localhost.pem  the certificate
+      short lived/localhost.key  its key, for you alone
+
+    Next: mcp-mtls certs client alice --ca 'short lived'
+    ");
 }
 
 #[test]
 fn without_a_ca_the_first_step_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    assert_snapshot!(certs(dir.path(), &["client", "alice"]).failed(1), @"");
+    assert_snapshot!(certs(dir.path(), &["client", "alice"]).failed(1), @r"
+    error: The CA cannot be read
+    where: certs/ca.pem
+      why: There is no such file.
+      fix: Make a CA first with `mcp-mtls certs ca`, or name its folder with `--ca
+           DIR`.
+     code: file-unreadable
+    ");
 }
 
 #[test]
 fn a_name_that_is_not_one_was_asked_wrongly() {
     let dir = tempfile::tempdir().unwrap();
     certs(dir.path(), &["ca"]).succeeded();
-    assert_snapshot!(certs(dir.path(), &["server", "https://mcp.example/mcp"]).failed(2), @"");
+    assert_snapshot!(certs(dir.path(), &["server", "https://mcp.example/mcp"]).failed(2), @r"
+    error: “https://mcp.example/mcp” is neither a DNS name nor an IP address
+      fix: Give the host alone, without scheme, port and path.
+     code: usage-invalid
+    ");
     assert!(certs(dir.path(), &["ca", "--days", "0"]).failed(2).contains("--days"));
     assert!(certs(dir.path(), &["client"]).failed(2).contains("<NAME>..."));
 }
@@ -88,7 +139,33 @@ fn show_tells_a_pair_what_belongs_together() {
     let dir = made();
     let shown = certs(dir.path(), &["show", "certs/alice.pem", "certs/alice.key", "certs/ca.key"]).succeeded();
     assert!(!shown.contains("PRIVATE KEY"));
-    assert_snapshot!(stable(&shown), @"");
+    assert_snapshot!(stable(&shown), @r"
+    certs/alice.pem: a certificate
+
+      CN=alice
+        issuer      CN=mcp-mtls development CA [random]
+        valid from  [date] (5 minutes ago)
+        until       [date] (in 90 days)
+        usage       clientAuth, digitalSignature
+        key         ECDSA P-256
+        signature   ECDSA with SHA-256
+        serial      [serial]
+        SHA-256     [sha256]
+        public key  [sha256]
+        private key in certs/alice.key
+
+    certs/alice.key: a private key
+
+      A private key, ECDSA P-256
+        public key  [sha256]
+        belongs to  CN=alice in certs/alice.pem
+
+    certs/ca.key: a private key
+
+      A private key, ECDSA P-256
+        public key  [sha256]
+        belongs to  none of these certificates
+    ");
 }
 
 #[test]
@@ -97,7 +174,38 @@ fn show_tells_a_chain_and_a_bundle() {
     let read = |name: &str| std::fs::read_to_string(dir.path().join("certs").join(name)).unwrap();
     let all = [read("mcp.example.key"), read("mcp.example.pem"), read("ca.pem")].concat();
     std::fs::write(dir.path().join("all.pem"), all).unwrap();
-    assert_snapshot!(stable(&certs(dir.path(), &["show", "all.pem"]).succeeded()), @"");
+    assert_snapshot!(stable(&certs(dir.path(), &["show", "all.pem"]).succeeded()), @r"
+    all.pem: 2 certificates and a private key
+
+      CN=mcp.example
+        issuer      CN=mcp-mtls development CA [random]
+        names       mcp.example, 127.0.0.1
+        valid from  [date] (5 minutes ago)
+        until       [date] (in 90 days)
+        usage       serverAuth, digitalSignature
+        key         ECDSA P-256
+        signature   ECDSA with SHA-256
+        serial      [serial]
+        SHA-256     [sha256]
+        public key  [sha256]
+        private key in all.pem
+
+      CN=mcp-mtls development CA [random]
+        issuer      itself
+        valid from  [date] (5 minutes ago)
+        until       [date] (in 365 days)
+        usage       CA, keyCertSign, cRLSign
+        key         ECDSA P-256
+        signature   ECDSA with SHA-256
+        serial      [serial]
+        SHA-256     [sha256]
+        public key  [sha256]
+        private key in none of these files
+
+      A private key, ECDSA P-256
+        public key  [sha256]
+        belongs to  CN=mcp.example in all.pem
+    ");
 }
 
 #[test]
@@ -107,27 +215,67 @@ fn show_tells_what_is_wrong_with_a_certificate_and_a_key() {
     let expired = pki.expired_client();
     std::fs::write(dir.path().join("carol.pem"), &expired.cert_pem).unwrap();
     let shown = certs(dir.path(), &["show", "carol.pem", "certs/alice.key"]).succeeded();
-    assert_snapshot!(stable(&shown), @"");
+    assert_snapshot!(stable(&shown), @r"
+    carol.pem: a certificate
+
+      O=Testkit, CN=expired
+        issuer      O=Testkit, CN=Testkit Client CA
+        valid from  [date] (30 days ago)
+        until       [date] (24 hours ago): expired
+        usage       clientAuth, digitalSignature
+        key         ECDSA P-256
+        signature   ECDSA with SHA-256
+        serial      [serial]
+        SHA-256     [sha256]
+        public key  [sha256]
+        private key in none of these files
+
+    certs/alice.key: a private key
+
+      A private key, ECDSA P-256
+        public key  [sha256]
+        belongs to  none of these certificates
+    ");
 }
 
 #[test]
 fn show_names_other_things_for_what_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, label: &str| {
-        std::fs::write(dir.path().join(name), format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")).unwrap();
+        std::fs::write(dir.path().join(name), format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n"))
+            .unwrap();
     };
     put("locked.key", "ENCRYPTED PRIVATE KEY");
     put("wish.csr", "CERTIFICATE REQUEST");
     put("half.pub", "PUBLIC KEY");
-    assert_snapshot!(certs(dir.path(), &["show", "locked.key", "wish.csr", "half.pub"]).succeeded(), @"");
+    assert_snapshot!(certs(dir.path(), &["show", "locked.key", "wish.csr", "half.pub"]).succeeded(), @r"
+    locked.key: an encrypted private key
+
+      An encrypted private key: without its passphrase nothing more can be told.
+
+    wish.csr: a certificate request (CSR)
+
+    half.pub: a public key
+    ");
 }
 
 #[test]
 fn show_refuses_what_it_cannot_read() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("notes.txt"), "no certificate here").unwrap();
-    assert_snapshot!(certs(dir.path(), &["show", "notes.txt"]).failed(1), @"");
-    assert_snapshot!(certs(dir.path(), &["show", "nothing.pem"]).failed(1), @"");
+    assert_snapshot!(certs(dir.path(), &["show", "notes.txt"]).failed(1), @r"
+    error: The file holds no certificate and no key
+    where: notes.txt
+      why: It is neither PEM (there is no `-----BEGIN` line) nor a certificate or
+           key in DER.
+     code: material-invalid
+    ");
+    assert_snapshot!(certs(dir.path(), &["show", "nothing.pem"]).failed(1), @r"
+    error: The file cannot be read
+    where: nothing.pem
+      why: There is no such file.
+     code: file-unreadable
+    ");
 }
 
 #[test]

@@ -1,5 +1,11 @@
 //! The binary as people and programs meet it.
 
+mod bridge;
 mod certs;
 mod demo;
+mod identity;
+mod lifecycle;
+mod network;
+mod refused;
 mod run;
+mod stage;

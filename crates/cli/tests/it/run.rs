@@ -36,8 +36,8 @@ impl Outcome {
     }
 }
 
-/// The text without what differs from run to run: fingerprints, serial numbers and dates. The
-/// distances of dates ("in 90 days") stay.
+/// The text without what differs from run to run: fingerprints, serial numbers, random names and
+/// dates. The distances of dates ("in 90 days") stay.
 pub(crate) fn stable(text: &str) -> String {
     text.split_inclusive([' ', '\n', '"', ',']).map(stable_word).collect()
 }
@@ -45,11 +45,16 @@ pub(crate) fn stable(text: &str) -> String {
 fn stable_word(word: &str) -> String {
     let bare = word.trim_end_matches([' ', '\n', '"', ',']);
     let rest = &word[bare.len()..];
-    let is_hex = |length: usize| bare.len() == length && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hex(64) {
+    let is_hex = bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = if is_hex { bare.len() } else { 0 };
+    if hex == 64 {
         return format!("[sha256]{rest}");
     }
-    if is_hex(32) {
+    // The end of the name of a CA.
+    if hex == 6 {
+        return format!("[random]{rest}");
+    }
+    if (30..=40).contains(&hex) {
         return format!("[serial]{rest}");
     }
     let day = bare.get(..10).unwrap_or_default();

@@ -171,14 +171,14 @@ fn exists(path: &Path) -> Failure {
     Failure::new(Code::FileExists, "The file exists already, and nothing was written")
         .at(path.display().to_string())
         .because("A certificate or key in use must not be lost by accident.")
-        .fix("Choose another folder with `--out DIR`, or move the file away.")
+        .fix("Choose another folder, or move the file away.")
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Code::FileUnwritable, "The file cannot be written")
         .at(path.display().to_string())
         .because(format!("{error}."))
-        .fix("Choose another folder with `--out DIR`.")
+        .fix("Choose another folder.")
 }
 
 fn not_a_ca(path: &Path) -> Failure {

@@ -141,6 +141,13 @@ fn a_folder_without_a_usable_ca_is_told() {
 }
 
 #[test]
+fn no_two_cas_have_one_name() {
+    let (one, other) = (Authority::fresh_name().unwrap(), Authority::fresh_name().unwrap());
+    assert!(one.starts_with("mcp-mtls development CA "), "{one}");
+    assert_ne!(one, other);
+}
+
+#[test]
 fn a_key_is_not_shown_by_debug() {
     assert!(!format!("{:?}", ca().minted()).contains("PRIVATE KEY"));
 }

@@ -1,0 +1,104 @@
+//! The certificate that the server verified is the one that was configured, in every form.
+
+use std::path::Path;
+
+use mcp_mtls_testkit::mcp::{McpOptions, McpServer};
+use mcp_mtls_testkit::pki::{Client, KeyKind, Pki};
+use mcp_mtls_testkit::server::{ServerBuilder, TlsServer};
+
+use crate::stage::{LATEST, connect, host, whoami};
+
+/// Connects and asserts, from the server's side, that this certificate was verified.
+async fn verifies(pki: &Pki, server: ServerBuilder, client: &Client) {
+    let server = McpServer::on(server, McpOptions::default()).await;
+    let mut host = connect(pki, &server.url(), client);
+    host.initialize(LATEST).await;
+    assert_eq!(whoami(&mut host).await, client.fingerprint, "{}", client.name);
+    assert!(server.verified().iter().all(|fingerprint| *fingerprint == client.fingerprint));
+    host.stdout_is_pure();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn over_both_versions_and_both_protocols() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    for protocols in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
+        verifies(&pki, TlsServer::builder(&pki).tls12_only().alpn(protocols), &client).await;
+        verifies(&pki, TlsServer::builder(&pki).tls13_only().alpn(protocols), &client).await;
+    }
+}
+
+#[tokio::test]
+async fn of_every_kind_of_key() {
+    let pki = Pki::new();
+    for kind in KeyKind::ALL {
+        let client = pki.client_with_key("alice", kind);
+        verifies(&pki, TlsServer::builder(&pki).tls13_only(), &client).await;
+    }
+}
+
+#[tokio::test]
+async fn with_its_intermediate_and_whatever_cas_the_server_names() {
+    let pki = Pki::new();
+    let client = pki.client_of_intermediate();
+    verifies(&pki, TlsServer::builder(&pki).tls13_only(), &client).await;
+    verifies(&pki, TlsServer::builder(&pki).tls12_only(), &client).await;
+    verifies(&pki, TlsServer::builder(&pki).tls13_only().without_ca_names(), &client).await;
+}
+
+#[tokio::test]
+async fn from_a_configuration_file_in_each_place_it_can_stand() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::start(&pki).await;
+    let combined = pki.write("combined.pem", client.combined_pem().as_bytes());
+    let escaped = client.combined_pem().replace('\n', "\\n");
+    let ca = pki.server_ca_file();
+    let tls = [
+        // Paths relative to the file.
+        format!(
+            r#"{{ "cert": "{}", "key": "{}", "ca": "{}" }}"#,
+            name(&client.cert_file),
+            name(&client.key_file),
+            name(ca.as_ref())
+        ),
+        // One file for both.
+        format!(r#"{{ "cert": "{}", "ca": "{}" }}"#, name(&combined), name(ca.as_ref())),
+        // Text from the environment, with escaped line breaks, and from a file.
+        r#"{ "cert": "{env:ALICE}", "ca": "{file:ca}", "systemRoots": false }"#.to_owned(),
+    ];
+    pki.write("ca", pki.server_ca_pem().as_bytes());
+    for tls in tls {
+        let text = format!(
+            r#"{{ /* a comment */ "mcpServers": {{ "corp": {{ "url": "{}", "tls": {tls}, }} }} }}"#,
+            server.url()
+        );
+        let config = pki.write("config.jsonc", text.as_bytes());
+        let arguments = [Path::new("corp"), Path::new("--config"), &config];
+        let mut host = host(arguments).env("ALICE", &escaped).spawn();
+        host.initialize(LATEST).await;
+        assert_eq!(whoami(&mut host).await, client.fingerprint, "{tls}");
+        std::fs::remove_file(&config).expect("the file can be removed");
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().expect("a file").to_string_lossy().into_owned()
+}
+
+#[tokio::test]
+async fn is_not_dropped_when_the_server_takes_no_signature_of_its_key() {
+    // P-521 over TLS 1.2 is what rustls servers take no signature of.
+    let pki = Pki::new();
+    let server = McpServer::on(TlsServer::builder(&pki).tls12_only(), McpOptions::default()).await;
+    let client = pki.client_with_key("alice", KeyKind::P521);
+    let mut host = connect(&pki, &server.url(), &client);
+    let answer = host.request("initialize", crate::stage::hello(LATEST)).await;
+    // Whichever it is, nothing goes out without the certificate.
+    match answer.get("error") {
+        Some(error) => assert_eq!(error["data"]["source"], "mcp-mtls", "{error}"),
+        None => assert_eq!(server.verified(), [client.fingerprint.clone()]),
+    }
+    assert!(server.requests().iter().all(|request| request.fingerprint.as_ref() == Some(&client.fingerprint)));
+}

@@ -1,0 +1,177 @@
+//! How the bridge begins and ends: patience, end of input, signals, and hosts that vanish.
+
+use std::time::{Duration, Instant};
+
+use mcp_mtls_testkit::mcp::{Answers, McpOptions, McpServer};
+use mcp_mtls_testkit::pki::Pki;
+use mcp_mtls_testkit::server::RawServer;
+use serde_json::json;
+
+use crate::stage::{LATEST, connect, hello, host, refusal};
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_told_in_time_with_the_step() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let held = async |stream: mcp_mtls_testkit::server::Stream, _| {
+        let _stream = stream;
+        std::future::pending::<()>().await;
+    };
+    for (server, step) in [
+        (RawServer::start(&pki, held).await, "its answer did not come"),
+        (RawServer::start_plain(held).await, "the TLS handshake was not finished"),
+    ] {
+        let url = format!("https://localhost:{}/mcp", server.addr().port());
+        let ca = pki.server_ca_file();
+        let arguments = [
+            url.as_ref(),
+            "--timeout".as_ref(),
+            "700".as_ref(),
+            "--ca".as_ref(),
+            std::path::Path::new(&ca).as_os_str(),
+        ];
+        let began = Instant::now();
+        let mut host = host(arguments)
+            .args(["--cert".as_ref(), client.cert_file.as_os_str(), "--key".as_ref(), client.key_file.as_os_str()])
+            .spawn();
+        let error = refusal(&mut host).await;
+        assert_eq!(error["data"]["code"], "timed-out", "{error:#}");
+        assert!(error["data"]["why"].to_string().contains(step), "{error:#}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn answers_in_flight_are_given_after_the_end_of_input() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
+    server.wait_for_waiting(1).await;
+    host.close_stdin();
+    server.release().await;
+    assert!(host.answer_to(call).await["result"].is_object());
+    assert!(host.wait_exit(Duration::from_secs(5)).await.success());
+    server.wait_for_delete().await;
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_end_is_answered_five_seconds_after_the_end_of_input() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
+    server.wait_for_waiting(1).await;
+    host.close_stdin();
+    assert_eq!(host.answer_to(call).await["error"]["data"]["code"], "stopped");
+    assert!(host.wait_exit(Duration::from_secs(5)).await.success());
+    server.wait_for_delete().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn signals_end_it_within_eighty_milliseconds() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    for signal in ["TERM", "INT"] {
+        let mut host = connect(&pki, &server.url(), &pki.client("alice"));
+        host.initialize(LATEST).await;
+        let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
+        server.wait_for_waiting(1).await;
+        let began = Instant::now();
+        host.signal(signal);
+        assert!(host.wait_exit(Duration::from_secs(5)).await.success());
+        let took = began.elapsed();
+        assert_eq!(host.answer_to(call).await["error"]["data"]["code"], "stopped");
+        // The aim is 80 ms; the machine that runs the tests may be busy.
+        assert!(took < Duration::from_millis(400), "{signal}: {took:?}");
+        server.wait_for_delete().await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_read_any_more_ends_it() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    host.close_stdout().await;
+    // The first write may still succeed, while another process is being started with the pipe open.
+    for _ in 0..100 {
+        if host.has_exited() {
+            break;
+        }
+        host.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    host.wait_exit(Duration::from_secs(5)).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn no_orphan_stays_when_the_host_is_killed() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let client = pki.client("alice");
+    // A shell in the host's place, which can be killed without a word; the bridge is its child.
+    let script = format!(
+        "exec 3<&0; {} connect {} --ca {} --cert {} --key {} <&3 & echo $! >&2; wait",
+        crate::stage::binary().display(),
+        server.url(),
+        std::path::Path::new(&pki.server_ca_file()).display(),
+        client.cert_file.display(),
+        client.key_file.display()
+    );
+    let mut shell =
+        mcp_mtls_testkit::host::Host::builder(std::path::Path::new("/bin/sh")).args(["-c", &script]).spawn();
+    assert!(shell.request("initialize", hello(LATEST)).await["result"].is_object());
+    let child = shell.stderr().trim().to_owned();
+    assert!(std::path::Path::new("/proc").join(&child).exists() || !cfg!(target_os = "linux"));
+    shell.kill().await;
+    shell.close_stdin();
+    server.wait_for_delete().await;
+}
+
+#[tokio::test]
+async fn an_unread_stderr_holds_up_nothing() {
+    let pki = Pki::new();
+    let options = McpOptions { answers: Answers::Json, ..McpOptions::default() };
+    let server = McpServer::with(&pki, options).await;
+    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    host.stall_stderr();
+    // Each of these notifications fails, which is told on stderr.
+    server.forget_sessions();
+    for _ in 0..1000 {
+        host.send(&json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" })).await;
+    }
+    let answer = host.request("server/discover", json!({})).await;
+    assert!(answer["error"].is_object());
+    host.close_stdin();
+    host.wait_exit(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_arguments_is_told_to_the_host() {
+    for (arguments, code, status) in [
+        (&["corp", "--crt", "x"][..], "usage-invalid", 2),
+        (&[], "usage-invalid", 2),
+        (&["corp"], "config-unreadable", 1),
+        (&["http://mcp.example/"], "config-invalid-value", 1),
+        (&["https://mcp.example/", "-H", "Authorization: Bearer abc"], "secret-in-arguments", 2),
+        (&["https://mcp.example/", "--cert", "/no/such/file", "--key", "/no/such/file"], "file-unreadable", 1),
+    ] {
+        let mut host = host(arguments).spawn();
+        let error = refusal(&mut host).await;
+        assert_eq!(error["data"]["code"], code, "{error:#}");
+        assert!(!error.to_string().contains("abc"), "a secret is repeated: {error}");
+        // The process lives on, since hosts ask more than once.
+        assert!(host.request("ping", json!({})).await["error"].is_object());
+        host.close_stdin();
+        assert_eq!(host.wait_exit(Duration::from_secs(5)).await.code(), Some(status));
+        assert!(host.drained_stderr().await.contains(&format!("code: {code}")));
+    }
+}
