@@ -372,3 +372,61 @@ async fn events_are_read_however_they_are_split() {
     assert_eq!(host.recv_raw().await, answer);
     assert_eq!(host.recv().await["method"], "late");
 }
+
+#[tokio::test]
+async fn an_early_refusal_of_a_large_message_is_the_answer() {
+    let pki = Pki::new();
+    let server = RawServer::start(&pki, |mut io, _| async move {
+        use tokio::io::AsyncWriteExt as _;
+        let _ = io.read_head().await;
+        // The body is not read, and the connection is closed on it.
+        let _ = io.write_all(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big!").await;
+        let _ = io.shutdown().await;
+    })
+    .await;
+    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
+    let text = "x".repeat(8 << 20);
+    let answer = host.request("x", json!({ "text": text })).await;
+    assert_eq!(answer["error"]["data"]["evidence"]["status"], 413, "{answer}");
+}
+
+#[tokio::test]
+async fn words_in_a_stream_that_are_no_message_are_passed_over() {
+    let pki = Pki::new();
+    let server = TlsServer::builder(&pki)
+        .handler(|request, _| {
+            let message: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            let (events, response) = reply::events();
+            events.raw("event: ping\ndata: {}\n\ndata: keep-alive\n\n");
+            events.send(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": {} }).to_string());
+            std::future::ready(response)
+        })
+        .start()
+        .await;
+    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
+    assert!(host.request("x", json!({})).await["result"].is_object());
+}
+
+#[tokio::test]
+async fn a_stream_in_answer_to_a_notification_holds_up_nothing() {
+    let pki = Pki::new();
+    let open = std::sync::Mutex::new(Vec::new());
+    let server = TlsServer::builder(&pki)
+        .handler(move |request, _| {
+            let message: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": {} }).to_string();
+            let response = if message["method"] == "notifications/initialized" {
+                let (events, response) = reply::events();
+                open.lock().expect("no panic").push(events);
+                response
+            } else {
+                reply::json(200, answer)
+            };
+            std::future::ready(response)
+        })
+        .start()
+        .await;
+    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    assert!(host.request("tools/list", json!({})).await["result"].is_object());
+}

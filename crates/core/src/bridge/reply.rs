@@ -59,7 +59,14 @@ mod tests {
         let mut request = Message::read("{\"id\":\"\\u0061\",\"method\":\"initialize\"}".into()).unwrap();
         let Kind::Request { id, .. } = request.remove(0).kind().clone() else { panic!() };
         let reply = error(Some(&id), &failure);
-        insta::assert_snapshot!(std::str::from_utf8(reply.raw()).unwrap(), @"");
+        let text = concat!(
+            r#"{"jsonrpc":"2.0","id":"\u0061","error":{"code":-31000,"#,
+            r#""message":"There is a certificate without its private key. Add the private key as `key`.","#,
+            r#""data":{"source":"mcp-mtls","code":"key-missing","side":"ours","#,
+            r#""what":"There is a certificate without its private key","#,
+            r#""where":["/me.pem"],"fix":["Add the private key as `key`."]}}}"#
+        );
+        assert_eq!(std::str::from_utf8(reply.raw()).unwrap(), text);
         assert!(!(-32768..=-32000).contains(&ERROR_CODE));
     }
 }

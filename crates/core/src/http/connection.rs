@@ -74,13 +74,12 @@ impl Dialer {
 
     /// Opens a connection within the time limit; its background work belongs to `tasks`.
     pub(super) async fn open(&self, record: &Record, tasks: &Tasks) -> Result<Sender> {
-        match tokio::time::timeout(self.timeout, self.connect(record, tasks)).await {
-            Ok(result) => result,
-            Err(_) => {
-                let what = format!("No connection to {}:{} within {} s", self.host, self.port, self.timeout.as_secs_f64());
-                Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
-            }
-        }
+        // Boxed, since the steps of a handshake are large, and every waiting request would carry their size.
+        let connected = tokio::time::timeout(self.timeout, Box::pin(self.connect(record, tasks))).await;
+        connected.unwrap_or_else(|_| {
+            let what = format!("No connection to {}:{} within {} s", self.host, self.port, self.timeout.as_secs_f64());
+            Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
+        })
     }
 
     async fn connect(&self, record: &Record, tasks: &Tasks) -> Result<Sender> {
@@ -164,10 +163,7 @@ impl Sender {
         request: http::Request<Full<Bytes>>,
     ) -> std::result::Result<http::Response<Incoming>, TrySendError<http::Request<Full<Bytes>>>> {
         match self {
-            Self::H1(sender) => {
-                // HTTP/1.1 wants the path alone in the request line and the host in its header (RFC 9112, section 3.2).
-                sender.try_send_request(request).await
-            }
+            Self::H1(sender) => sender.try_send_request(request).await,
             Self::H2(sender) => sender.try_send_request(request).await,
         }
     }
@@ -210,6 +206,7 @@ impl Lease {
     }
 }
 
+/// HTTP/1.1 wants the path alone in the request line and the host in its header (RFC 9112, section 3.2).
 fn to_origin_form(request: &mut http::Request<Full<Bytes>>) {
     let host = request.uri().authority().and_then(|authority| http::HeaderValue::from_str(authority.as_str()).ok());
     if let Some(host) = host {

@@ -12,6 +12,7 @@ pub(crate) use body::Body;
 pub(crate) use pool::{Settler, Settling};
 pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,6 @@ use connection::Outcome;
 use pool::Pool;
 
 /// A client for one origin.
-#[derive(Debug)]
 pub(crate) struct Client {
     pool: Pool,
     url: Url,
@@ -121,11 +121,9 @@ impl Client {
         *request.uri_mut() = url.as_str().parse().map_err(|_| {
             Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url))
         })?;
-        *request.headers_mut() = headers.clone();
-        for (name, value) in &self.headers {
-            // The transport's own headers stand; the settings may not name them.
-            request.headers_mut().entry(name).or_insert_with(|| value.clone());
-        }
+        // The transport's own headers replace those of the entry.
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().extend(headers.clone());
         Ok(request)
     }
 
@@ -154,6 +152,13 @@ impl Client {
             (None, Some(location)) => Err(failure(format!("Its target {} is no URL.", quoted(location)))),
             (None, None) => Err(failure(format!("HTTP {} came without a target.", response.status.as_u16()))),
         }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query may hold a token.
+        f.debug_struct("Client").field("url", &told(&self.url)).finish_non_exhaustive()
     }
 }
 

@@ -101,13 +101,11 @@ impl Pool {
         let now = Instant::now();
         state.idle.retain(|idle| idle.expires > now && !idle.sender.is_closed());
         if let Some((sender, record)) = &state.http2 {
-            match sender.share().filter(|sender| !sender.is_closed()) {
-                Some(sender) => return Next::Use(Box::new(self.leased(sender, record.clone(), true))),
-                None => {
-                    state.http2 = None;
-                    state.parallel = false;
-                }
+            if let Some(sender) = sender.share().filter(|sender| !sender.is_closed()) {
+                return Next::Use(Box::new(self.leased(sender, record.clone(), true)));
             }
+            state.http2 = None;
+            state.parallel = false;
         }
         if let Some(Idle { sender, record, .. }) = state.idle.pop() {
             return Next::Use(Box::new(self.leased(sender, record, true)));
@@ -245,6 +243,6 @@ where
     }
 }
 
-/// How long a caller waits for a connection that is about to be free. A server ends the stream of
-/// an answer within microseconds of it; one that does not is not waited for.
+/// How long a caller waits at most for a connection that is about to be free. A server ends the
+/// stream of an answer within microseconds of it.
 const SETTLE: Duration = Duration::from_millis(5);

@@ -106,12 +106,12 @@ impl Proxy {
     /// # Errors
     /// `proxy-failed`, and every failure of connecting to the proxy.
     pub(super) async fn tunnel(&self, host: &Host, port: u16, tls: &Tls, record: &Record, tasks: &Tasks) -> Result<Stream> {
+        record.reach(Step::Proxy);
+        // What the proxy shows of itself is no evidence of the server.
         let hop = Record::new(format!("{}:{}", self.host, self.port));
         let result = self.reach(tls, &hop).await;
-        record.lock().step = hop.lock().step;
         let stream = result.map_err(|failure| failure.at(format!("the proxy of {}", self.origin)))?;
         record.lock().address = hop.lock().address;
-        record.reach(Step::Proxy);
         match self.kind {
             Kind::Http | Kind::Https => self.connect(stream, host, port, tasks).await,
             Kind::Socks5 | Kind::Socks5h => self.socks5(stream, host, port).await,

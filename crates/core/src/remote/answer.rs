@@ -49,10 +49,13 @@ async fn json(body: Body, id: &Id, outbox: &Outbox) -> Result<Message> {
     })
 }
 
-async fn stream(mut events: Events, id: &Id, outbox: &Outbox) -> Result<(Message, Events)> {
-    while let Some(event) = events.next().await {
+async fn stream(mut stream: Events, id: &Id, outbox: &Outbox) -> Result<(Message, Events)> {
+    let mut malformed = None;
+    while let Some(event) = stream.next().await {
+        let event = event?;
+        malformed = malformed.or(event.malformed);
         let mut answer = None;
-        for message in event?.messages {
+        for message in event.messages {
             match message.kind() {
                 Kind::Response { id: Some(of), .. } if of == id => answer = Some(message),
                 Kind::Response { id: None, .. } => answer = Some(message.with_id(id)),
@@ -60,8 +63,11 @@ async fn stream(mut events: Events, id: &Id, outbox: &Outbox) -> Result<(Message
             }
         }
         if let Some(answer) = answer {
-            return Ok((answer, events));
+            return Ok((answer, stream));
         }
+    }
+    if let Some(malformed) = malformed {
+        return Err(events::no_message(malformed));
     }
     Err(Failure::new(Code::ConnectionLost, "The server ended the stream without the answer")
         .because("The request may have been carried out all the same."))

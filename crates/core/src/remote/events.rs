@@ -10,13 +10,13 @@ use futures_core::Stream;
 use sse_stream::{Error, SseByteStream};
 
 use super::MESSAGE_LIMIT;
-use super::message::Message;
+use super::message::{Malformed, Message};
 use crate::error::{Code, Failure, Result};
 use crate::http::{Body, Settler, Settling};
 
 /// Reads messages from an event stream.
 pub(super) struct Events {
-    events: SseByteStream<Capped>,
+    decoder: SseByteStream<Capped>,
     settler: Option<Settler>,
     /// Bytes since the last event.
     pending: Arc<AtomicUsize>,
@@ -24,8 +24,10 @@ pub(super) struct Events {
 
 /// One event of the stream.
 pub(super) struct Event {
-    /// Its messages; none for an event without data.
+    /// Its messages; none for an event without data, or of another type.
     pub(super) messages: Vec<Message>,
+    /// What is wrong with its data: some servers keep a stream alive with words that are no message.
+    pub(super) malformed: Option<Malformed>,
     /// Its id, for resuming.
     pub(super) id: Option<String>,
     /// How long the server wants a client to wait before it comes back, in milliseconds.
@@ -37,7 +39,7 @@ impl Events {
         let pending = Arc::new(AtomicUsize::new(0));
         let settler = body.settler();
         let capped = Capped { body, pending: Arc::clone(&pending) };
-        Self { events: SseByteStream::new(capped), settler, pending }
+        Self { decoder: SseByteStream::new(capped), settler, pending }
     }
 
     /// Says that only the end of the stream is missing, until the result is dropped.
@@ -48,25 +50,32 @@ impl Events {
     /// The next event; `None` at the end of the stream.
     ///
     /// # Errors
-    /// `protocol-violation`, `message-too-large`, `connection-lost`.
+    /// `message-too-large`, `connection-lost`, and `protocol-violation` for what is not UTF-8.
     pub(super) async fn next(&mut self) -> Option<Result<Event>> {
-        let event = std::future::poll_fn(|cx| Pin::new(&mut self.events).poll_next(cx)).await?;
+        let event = std::future::poll_fn(|cx| Pin::new(&mut self.decoder).poll_next(cx)).await?;
         self.pending.store(0, Ordering::Relaxed);
-        Some(event.map_err(broken).and_then(|event| {
-            let data = event.data.filter(|data| !data.is_empty());
-            let messages = data.map_or_else(|| Ok(Vec::new()), |data| read(data.into()))?;
-            Ok(Event { messages, id: event.id, retry: event.retry })
-        }))
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return Some(Err(broken(error))),
+        };
+        let of_mcp = event.event.as_deref().is_none_or(|name| name.is_empty() || name == "message");
+        let data = event.data.filter(|data| of_mcp && !data.is_empty());
+        let read = data.map_or_else(|| Ok(Vec::new()), |data| Message::read(data.into()));
+        let (messages, malformed) = read.map_or_else(|malformed| (Vec::new(), Some(malformed)), |messages| (messages, None));
+        Some(Ok(Event { messages, malformed, id: event.id, retry: event.retry }))
     }
 }
 
-/// The messages of a body or an event of the server.
+/// The messages of a body of the server.
 pub(super) fn read(text: Bytes) -> Result<Vec<Message>> {
-    Message::read(text).map_err(|malformed| {
-        Failure::new(Code::ProtocolViolation, "The server sent something that is no MCP message")
-            .because(format!("Of what it sent, {}.", malformed.words()))
-            .fix("Check that the URL is that of an MCP endpoint.")
-    })
+    Message::read(text).map_err(no_message)
+}
+
+/// The failure for what a server sent instead of a message.
+pub(super) fn no_message(malformed: Malformed) -> Failure {
+    Failure::new(Code::ProtocolViolation, "The server sent something that is no MCP message")
+        .because(format!("Of what it sent, {}.", malformed.words()))
+        .fix("Check that the URL is that of an MCP endpoint.")
 }
 
 fn broken(error: Error) -> Failure {

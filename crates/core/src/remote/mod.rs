@@ -93,12 +93,13 @@ impl Remote {
     /// As [`Remote::request`].
     pub async fn send(&self, message: &Message) -> Result<()> {
         let response = self.post(message, None).await?;
-        if response.status.is_success() {
-            // An accepted message has no answer; its empty body is read so that the connection is used again.
-            response.body.beginning(ACCEPTED_BODY).await;
-            return Ok(());
+        if !response.status.is_success() {
+            return Err(failure_of_status(response).await);
         }
-        Err(failure_of_status(response).await)
+        // What is accepted has no answer. Its empty body is read so that the connection is used again;
+        // some servers open a stream here, which says nothing and is not waited for.
+        let _ = tokio::time::timeout(ACCEPTED_TIME, response.body.beginning(ACCEPTED_BODY)).await;
+        Ok(())
     }
 
     /// Ends the session at the server, if there is one.
@@ -127,3 +128,4 @@ pub const MESSAGE_LIMIT: usize = 256 << 20;
 
 const INITIALIZE: &str = "initialize";
 const ACCEPTED_BODY: usize = 64 << 10;
+const ACCEPTED_TIME: Duration = Duration::from_millis(50);
