@@ -62,22 +62,24 @@ fn open(args: ConnectArgs, notes: &Notes) -> Result<Remote> {
 }
 
 fn bridge(remote: Result<Remote>, started: Instant, notes: &Notes) -> Result<ExitCode> {
-    let refused = remote.as_ref().err().cloned();
-    if let Some(failure) = &refused
-        && std::io::stdin().is_terminal()
+    if std::io::stdin().is_terminal()
+        && let Err(failure) = remote
     {
-        return Err(failure.clone());
+        return Err(failure);
     }
-    crate::on_runtime(async {
+    let outcome = crate::on_runtime(async {
         let teller = notes.clone();
         let note = move |failure: &Failure| teller.tell(format!("warning: {failure}"));
-        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, note).await;
-        Ok(())
-    })?;
-    let status = refused.map_or(ExitCode::SUCCESS, |failure| {
-        notes.tell(crate::render::failure_text(&failure));
-        ExitCode::from(crate::status(failure.code()))
+        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, note).await
     });
+    // Told here, and not by the caller, since a host may leave stderr unread.
+    let status = outcome.map_or_else(
+        |failure| {
+            notes.tell(crate::render::failure_text(&failure));
+            ExitCode::from(crate::status(failure.code()))
+        },
+        |()| ExitCode::SUCCESS,
+    );
     notes.finish();
     Ok(status)
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a helper of tests panics as a test does")]
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

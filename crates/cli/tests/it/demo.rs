@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a helper of tests panics as a test does")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -77,8 +79,9 @@ fn the_demo_leaves_nothing_behind() {
 fn the_demo_does_not_overwrite_what_was_kept() {
     let dir = tempfile::tempdir().unwrap();
     mcp_mtls(dir.path(), &["demo", "--keep", "kept"]).succeeded();
-    let refused = mcp_mtls(dir.path(), &["demo", "--keep", "kept"]).failed(1);
-    assert!(refused.contains("code: file-exists"), "{refused}");
+    let refused = mcp_mtls(dir.path(), &["demo", "--keep", "kept"]);
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("code: file-exists"), "{}", refused.stderr);
 }
 
 #[cfg(unix)]

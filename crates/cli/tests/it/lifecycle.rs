@@ -175,3 +175,14 @@ async fn what_is_wrong_with_the_arguments_is_told_to_the_host() {
         assert!(host.drained_stderr().await.contains(&format!("code: {code}")));
     }
 }
+
+#[tokio::test]
+async fn a_refused_connection_is_told_on_stderr_too_and_ends_with_status_1() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let mut host = connect(&pki, &server.url(), &pki.stranger_client());
+    refusal(&mut host).await;
+    host.close_stdin();
+    assert_eq!(host.wait_exit(Duration::from_secs(5)).await.code(), Some(1));
+    assert!(host.drained_stderr().await.contains("code: certificate-refused"));
+}

@@ -1,5 +1,7 @@
 //! Runs the binary, and makes what it says comparable.
 
+#![expect(clippy::expect_used, reason = "a helper of tests panics as a test does")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -26,7 +26,18 @@ use pending::Pending;
 /// With a `remote` that could not be made, every request is answered with the reason, since hosts
 /// show that and hide all else. `started` is when the process began: the host's patience runs from
 /// then. `note` is told what no request can be answered with; it must not block.
-pub async fn run<R, W, S, N>(remote: Result<Remote>, input: R, output: W, started: Instant, stop: S, note: N)
+///
+/// # Errors
+/// Why `remote` could not be made, or why the last `initialize` did not reach the server. The host
+/// has been told.
+pub async fn run<R, W, S, N>(
+    remote: Result<Remote>,
+    input: R,
+    output: W,
+    started: Instant,
+    stop: S,
+    note: N,
+) -> Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
@@ -37,13 +48,17 @@ where
     let (outbox, messages) = mpsc::channel(QUEUE);
     let mut writer = JoinSet::new();
     writer.spawn(output::write(output, messages, Arc::clone(&pending)));
-    let bridge = Arc::new(Bridge { remote, outbox, pending, started, note: Box::new(note), listener: Mutex::default() });
+    let outcome = Mutex::new(remote.as_ref().map(|_| ()).map_err(Clone::clone));
+    let note = Box::new(note);
+    let bridge = Arc::new(Bridge { remote, outbox, pending, started, note, listener: Mutex::default(), outcome });
     let mut work = JoinSet::new();
     let end = bridge.read(input, stop, &mut work, &mut writer).await;
     bridge.finish(end, work).await;
+    let outcome = locked(&bridge.outcome).clone();
     drop(bridge);
     // The host may have stopped reading without closing; it is not waited for for ever.
     let _ = tokio::time::timeout(end.flush(), writer.join_next()).await;
+    outcome
 }
 
 struct Bridge {
@@ -54,6 +69,8 @@ struct Bridge {
     note: Box<dyn Fn(&Failure) + Send + Sync>,
     /// Reads the server's own stream, which ends with the bridge or when the host begins anew.
     listener: Mutex<JoinSet<()>>,
+    /// How the last `initialize` went.
+    outcome: Mutex<Result<()>>,
 }
 
 /// Why the bridge ends.
@@ -201,7 +218,10 @@ impl Bridge {
             Some(INITIALIZE) => {
                 let request = remote.request(message, &self.outbox, sent);
                 let deadline = self.deadline(remote.timeout());
-                tokio::time::timeout_at(deadline, request).await.unwrap_or_else(|_| Err(remote.timed_out()))
+                let answer = tokio::time::timeout_at(deadline, request).await;
+                let answer = answer.unwrap_or_else(|_| Err(remote.timed_out()));
+                *locked(&self.outcome) = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+                answer
             }
             _ => remote.request(message, &self.outbox, sent).await,
         }
@@ -225,18 +245,13 @@ impl Bridge {
     /// Begins to pass on what the server says of its own accord.
     fn listen(self: &Arc<Self>) {
         let bridge = Arc::clone(self);
-        let mut listener = self.listener();
+        let mut listener = locked(&self.listener);
         listener.abort_all();
         listener.spawn(async move {
             if let Ok(remote) = &bridge.remote {
                 remote.listen(&bridge.outbox).await;
             }
         });
-    }
-
-    fn listener(&self) -> MutexGuard<'_, JoinSet<()>> {
-        // A panic elsewhere leaves a set that is still right.
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn answer_nobody(&self, why: &str) {
@@ -262,7 +277,7 @@ impl Bridge {
             let _ = tokio::time::timeout(end.farewell(), remote.close()).await;
         }
         // It holds the bridge, and with it the queue to the writer.
-        let mut listener = std::mem::take(&mut *self.listener());
+        let mut listener = std::mem::take(&mut *locked(&self.listener));
         listener.shutdown().await;
     }
 }
@@ -280,6 +295,11 @@ impl Order {
         self.notification = Some(ended);
         done
     }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves a value that is still right.
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn wait(done: Option<Done>) {

@@ -89,16 +89,17 @@ async fn first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 
 fn unreachable(host: &Host, port: u16, addresses: &[SocketAddr], error: &io::Error) -> Failure {
     let tried = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let failure =
-        Failure::new(Code::ConnectFailed, format!("No connection to {host}:{port}")).at(format!("tried {tried}"));
+    let failure = |what: String| Failure::new(Code::ConnectFailed, what).at(format!("tried {tried}"));
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => failure
-            .because("The connection was refused: nothing listens on that port.")
+        io::ErrorKind::ConnectionRefused => failure(format!("{host}:{port} refuses connections"))
+            .because("Nothing listens on that port.")
             .fix("Check the host and port of the URL, and that the server runs."),
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => failure
-            .because(format!("The network is unreachable ({error})."))
-            .fix("Connect to the network (VPN) that the server is in."),
-        _ => failure.because(format!("The system says: {error}.")),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            failure(format!("{host}:{port} is not reachable from here"))
+                .because(format!("The system says: {error}."))
+                .fix("Connect to the network (VPN) that the server is in.")
+        }
+        _ => failure(format!("No connection to {host}:{port}")).because(format!("The system says: {error}.")),
     }
 }
 
