@@ -47,7 +47,11 @@ fn main() -> ExitCode {
     match run(command, started) {
         Ok(status) => status,
         Err(failure) => {
-            if wants_json { render::failure_json(&failure) } else { render::failure(&failure) }
+            if wants_json {
+                render::failure_json(&failure);
+            } else {
+                render::failure(&failure);
+            }
             ExitCode::from(status(failure.code()))
         }
     }

@@ -132,7 +132,7 @@ impl Paint {
         Self(false)
     }
 
-    pub(crate) fn ink<'a>(self, ink: Ink, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn ink(self, ink: Ink, text: &str) -> Cow<'_, str> {
         if !self.0 {
             return text.into();
         }

@@ -14,9 +14,9 @@ use crate::render;
 
 #[derive(Args)]
 pub(crate) struct CaArgs {
-    /// The name that the CA gives itself.
-    #[arg(long, default_value = "mcp-mtls development CA")]
-    name: String,
+    /// The name that the CA gives itself [default: one that no other CA has].
+    #[arg(long)]
+    name: Option<String>,
     /// How many days it is valid.
     #[arg(long, default_value = "365", value_parser = days())]
     days: u16,
@@ -30,7 +30,7 @@ pub(crate) struct CaArgs {
 
 #[derive(Args)]
 pub(crate) struct ServerArgs {
-    /// The names in the server's URLs: localhost, mcp.example, *.example, 127.0.0.1, ::1.
+    /// The names in the server's URLs: localhost, mcp.example, *.example, 127.0.0.1.
     #[arg(required = true, value_name = "NAME_OR_IP")]
     names: Vec<String>,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Args)]
 pub(crate) struct ClientArgs {
-    /// Who it is: alice, alice@corp.example, spiffe://corp/agent.
+    /// Who it is: alice, alice@corp.example, or a SPIFFE ID.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
@@ -66,7 +66,8 @@ struct LeafArgs {
 pub(crate) fn ca(args: &CaArgs, as_json: bool) -> Result<()> {
     // First, so that it is read before there is anything to lose.
     render::notice(&render::wrapped(SECRET, 0));
-    let ca = Authority::new(&args.name, args.days, args.key_type)?;
+    let name = args.name.clone().map_or_else(Authority::fresh_name, Ok)?;
+    let ca = Authority::new(&name, args.days, args.key_type)?;
     let next = [
         with_ca(&["mcp-mtls", "certs", "server", "localhost", "127.0.0.1"], &args.out),
         with_ca(&["mcp-mtls", "certs", "client", "alice"], &args.out),

@@ -57,7 +57,10 @@ impl Key {
     }
 
     /// The certificates for this key, each with its file.
-    pub(super) fn certificates<'a>(&'a self, all: &'a [Shown]) -> impl Iterator<Item = (&'a Shown, &'a CertificateFacts)> {
+    pub(super) fn certificates<'a>(
+        &'a self,
+        all: &'a [Shown],
+    ) -> impl Iterator<Item = (&'a Shown, &'a CertificateFacts)> {
         let every = all.iter().flat_map(|shown| shown.certificates.iter().map(move |facts| (shown, facts)));
         every.filter(|(_, facts)| self.public_key_der.as_ref() == Some(&facts.public_key_der))
     }
@@ -65,7 +68,8 @@ impl Key {
 
 /// The file that holds the key of this certificate.
 pub(super) fn key_file<'a>(facts: &CertificateFacts, all: &'a [Shown]) -> Option<&'a str> {
-    let holds = |shown: &&Shown| shown.keys.iter().any(|key| key.public_key_der.as_ref() == Some(&facts.public_key_der));
+    let holds =
+        |shown: &&Shown| shown.keys.iter().any(|key| key.public_key_der.as_ref() == Some(&facts.public_key_der));
     all.iter().find(holds).map(|shown| shown.file.as_str())
 }
 
@@ -85,7 +89,9 @@ fn read(file: &Path) -> Result<Shown> {
         }
     })?;
     let found = pem::read(&bytes).map_err(|problem| {
-        Failure::new(Code::MaterialInvalid, "The file holds no certificate and no key").at(&name).because(problem.sentence())
+        Failure::new(Code::MaterialInvalid, "The file holds no certificate and no key")
+            .at(&name)
+            .because(problem.sentence())
     })?;
     let in_words = found.in_words();
     // The reader has parsed each of them already.

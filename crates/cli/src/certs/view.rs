@@ -70,7 +70,7 @@ pub(super) fn certificate_json(facts: &CertificateFacts) -> Value {
 }
 
 fn certificate(facts: &CertificateFacts, all: &[Shown], now: OffsetDateTime, paint: Paint) -> String {
-    let mut lines = vec![format!("  {}", paint.ink(Ink::Strong, facts.title()))];
+    let mut lines = vec![paint.ink(Ink::Strong, &render::wrapped(facts.title(), 2)).into_owned()];
     let mut tell = |label: &str, value: &str| lines.push(field(label, value, paint));
     let issuer = if facts.self_issued { "itself" } else { &facts.issuer };
     tell("issuer", issuer);

@@ -54,7 +54,12 @@ impl Host {
         self.next_id += 1;
         let id = self.next_id;
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        match timeout(PATIENCE, async { self.send(&message).await?; self.answer(id).await }).await {
+        match timeout(PATIENCE, async {
+            self.send(&message).await?;
+            self.answer(id).await
+        })
+        .await
+        {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(self.trouble(method, "it ended without an answer").await),
             Err(_) => Err(self.trouble(method, &format!("it gave no answer within {} s", PATIENCE.as_secs())).await),

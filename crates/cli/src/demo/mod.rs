@@ -9,12 +9,13 @@ mod stage;
 mod story;
 
 use std::path::PathBuf;
+use std::pin::pin;
 
 use clap::Args;
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::{Value, json};
 
-use crate::render;
+use crate::{render, stdio};
 use host::Host;
 use server::Server;
 use stage::{Stage, User};
@@ -30,43 +31,60 @@ pub(crate) struct DemoArgs {
     keep: Option<PathBuf>,
 }
 
-/// Tells the story, and with `--serve` stays.
+/// Tells the story, and with `--serve` stays until it is told to end.
 pub(crate) async fn run(args: DemoArgs) -> Result<()> {
+    // From here on Ctrl-C ends this function instead of the program, so that the folder with the
+    // keys is removed and no child stays.
+    let stopped = stdio::stop()?;
+    let mut stopped = pin!(stopped);
     let mut story = Story::begin(
-        "An MCP server that demands client certificates, and a host that cannot present any: mcp-mtls stands between \
-         them.",
+        "An MCP server demands client certificates, and MCP hosts have none to show. mcp-mtls stands between them.",
     );
     let stage = Stage::set(args.keep.as_deref())?;
-    story.step(
-        "made a CA, a server certificate and a client certificate",
-        &[&format!("client: {}", stage.alice.facts().title()), &format!("SHA-256 {}", stage.alice.facts().fingerprint)],
-    );
-    let server = Server::start(stage.ca.minted(), &stage.server).await?;
-    story.step("started an MCP server that demands a certificate of this CA", &[server.url()]);
-
-    with_certificate(&mut story, &stage, &server).await?;
-    refused(&mut story, &stage, &server, User::Nobody, "without a certificate").await?;
-    refused(&mut story, &stage, &server, User::Stranger, "with a certificate of a CA that the server does not know").await?;
-    story.end("The server believes the right certificate, and only that one.");
-
-    if let Some(folder) = &args.keep {
-        render::answer(&render::wrapped(&format!("The files are in {}.", folder.display()), 0));
+    let server = tokio::select! {
+        server = play(&mut story, &stage) => server?,
+        () = &mut stopped => return Err(Failure::new(Code::Stopped, "The demo was stopped before its end")),
+    };
+    if args.keep.is_some() {
+        render::answer(&render::wrapped(&format!("\nThe files are in {}.", stage.folder().display()), 0));
     }
     if args.serve {
-        render::answer(&recipes::text(&stage.command(server.url(), User::Alice)?, &stage.inspector_config(server.url())?));
-        until_stopped().await;
+        let command = stage.command(server.url(), User::Alice)?;
+        render::answer(&recipes::text(&command, &stage.inspector_config(server.url())?));
+        stopped.await;
     }
     Ok(())
 }
 
+/// The story; the server is still running at its end.
+async fn play(story: &mut Story, stage: &Stage) -> Result<Server> {
+    let alice = stage.alice.facts();
+    story.step(
+        "made a CA, a server certificate and a client certificate",
+        &[&format!("client: {}", alice.title()), &format!("SHA-256 {}", alice.fingerprint)],
+    );
+    let server = Server::start(stage.ca.minted(), &stage.server).await?;
+    story.step("started an MCP server that demands a certificate of this CA", &[server.url()]);
+    let_in(story, stage, &server).await?;
+    let turned_away = [
+        (User::Nobody, "without a certificate", Code::CertificateRequired),
+        (User::Stranger, "with a certificate of another CA", Code::CertificateRefused),
+    ];
+    for (user, how, code) in turned_away {
+        refused(story, stage, &server, user, how, code).await?;
+    }
+    story.end("Every step came out as it should.");
+    Ok(server)
+}
+
 /// What a host does every day, and the proof that the server verified the certificate made for it.
-async fn with_certificate(story: &mut Story, stage: &Stage, server: &Server) -> Result<()> {
+async fn let_in(story: &mut Story, stage: &Stage, server: &Server) -> Result<()> {
     let command = stage.command(server.url(), User::Alice)?;
     let mut host = Host::start(&command.program, &command.arguments)?;
     let answer = host.initialize().await?;
     let info = &result("initialize", &answer)?["serverInfo"];
     story.step(
-        "started `mcp-mtls connect` with that certificate, as a host does: initialize",
+        "started `mcp-mtls connect` with it, as a host does: initialize",
         &[&format!("answered by {} {}", word(&info["name"]), word(&info["version"]))],
     );
     host.notify("notifications/initialized").await?;
@@ -96,19 +114,19 @@ async fn with_certificate(story: &mut Story, stage: &Stage, server: &Server) -> 
     Ok(())
 }
 
-/// The same for someone whom the server must not let in.
-async fn refused(story: &mut Story, stage: &Stage, server: &Server, user: User, how: &str) -> Result<()> {
+/// The same for someone whom the server must not let in, and what the host then shows.
+async fn refused(story: &mut Story, stage: &Stage, server: &Server, user: User, how: &str, code: Code) -> Result<()> {
     let refused_before = server.refused();
     let command = stage.command(server.url(), user)?;
     let mut host = Host::start(&command.program, &command.arguments)?;
     let answer = host.initialize().await?;
+    host.close().await?;
     let Some(message) = answer["error"]["message"].as_str() else {
         return Err(unexpected(&format!("A client {how} was let in")).because(format!("The answer is: {answer}")));
     };
-    host.close().await?;
-    if server.refused() == refused_before {
-        return Err(unexpected(&format!("A client {how} failed before the server could refuse it"))
-            .because(format!("The host would show: {message}")));
+    if server.refused() == refused_before || answer["error"]["data"]["code"] != code.as_str() {
+        return Err(unexpected(&format!("A client {how} failed for another reason than `{code}`"))
+            .because(format!("The answer is: {answer}")));
     }
     let reason = server.last_refusal().unwrap_or_default();
     story.step(
@@ -138,20 +156,4 @@ fn plain_lines(message: &str) -> String {
 fn unexpected(what: &str) -> Failure {
     Failure::new(Code::DemoFailed, what)
         .fix("This is a fault of mcp-mtls, or of something between programs on this machine: please report it.")
-}
-
-/// Ctrl-C, or being told to end: then the folder is removed as it is after the short demo.
-async fn until_stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -9,12 +9,12 @@ use crate::render::{command_line, wrapped};
 pub(super) fn text(command: &CommandLine, inspector_config: &Path) -> String {
     let parts = [
         wrapped("\nThe server stays until Ctrl-C. From another terminal:", 0),
-        part("MCP Inspector", &inspector(inspector_config)),
+        part("MCP Inspector (Node 22.19 or newer)", &inspector(inspector_config)),
         part("Claude Code", &added(&["claude", "mcp", "add", "-s", "user", "demo", "--"], command)),
         part("Codex", &added(&["codex", "mcp", "add", "demo", "--"], command)),
         part("opencode", &added(&["opencode", "mcp", "add", "demo", "--"], command)),
-        part("or in opencode.json", &pretty(&command.opencode())),
-        part("other hosts", &pretty(&command.mcp_servers())),
+        part("or in opencode.json", &command.opencode()),
+        part("other hosts", &command.mcp_servers()),
         wrapped("\nThen ask your agent to call whoami.", 0),
     ];
     parts.join("\n")
@@ -33,10 +33,6 @@ fn added(host: &[&str], command: &CommandLine) -> String {
     words.push(&program);
     words.extend(arguments.iter().map(String::as_str));
     command_line(&words, 0)
-}
-
-fn pretty(value: &serde_json::Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 fn part(title: &str, text: &str) -> String {

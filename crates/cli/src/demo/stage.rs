@@ -1,11 +1,14 @@
 //! The certificates of the demo, in a folder, and the command lines that use them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use mcp_mtls_core::devcerts::{Authority, KeyKind, Minted, write};
 use mcp_mtls_core::error::{Code, Failure, Result};
-use serde_json::json;
+use serde::Serialize;
 use tempfile::TempDir;
 
 /// What the demo plays with.
@@ -59,6 +62,11 @@ impl Stage {
         Ok(Self { ca, server, alice, folder, _fresh: fresh })
     }
 
+    /// Where the files are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `mcp-mtls connect` as this user runs it.
     pub(super) fn command(&self, url: &str, user: User) -> Result<CommandLine> {
         let program = std::env::current_exe().map_err(|error| {
@@ -81,28 +89,44 @@ impl Stage {
     /// Writes the file that tells the MCP Inspector how to start `connect`.
     pub(super) fn inspector_config(&self, url: &str) -> Result<PathBuf> {
         let command = self.command(url, User::Alice)?;
-        let path = self.folder.join("mcp.json");
-        let text = serde_json::to_string_pretty(&command.mcp_servers()).unwrap_or_default();
-        std::fs::write(&path, text + "\n").map_err(|error| {
-            Failure::new(Code::FileUnwritable, "The file cannot be written")
-                .at(path.display().to_string())
-                .because(format!("{error}."))
-        })?;
-        Ok(path)
+        let path = self.folder.join("inspector.json");
+        let failed = |code, what, error: &io::Error| {
+            Failure::new(code, what).at(path.display().to_string()).because(format!("{error}."))
+        };
+        // A kept folder may hold a file of that name, which is not ours to overwrite.
+        match File::create_new(&path).and_then(|mut file| writeln!(file, "{}", command.mcp_servers())) {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(failed(Code::FileExists, "The file exists already", &error)
+                    .fix("Keep the files in another folder."))
+            }
+            Err(error) => Err(failed(Code::FileUnwritable, "The file cannot be written", &error)),
+        }
     }
 }
 
 impl CommandLine {
     /// The entry that most hosts read.
-    pub(super) fn mcp_servers(&self) -> serde_json::Value {
-        json!({ "mcpServers": { "demo": { "command": self.program_text(), "args": self.argument_texts() } } })
+    pub(super) fn mcp_servers(&self) -> String {
+        #[derive(Serialize)]
+        struct Entry {
+            command: String,
+            args: Vec<String>,
+        }
+        let entry = Entry { command: self.program_text(), args: self.argument_texts() };
+        under("mcpServers", entry)
     }
 
     /// The entry of opencode.
-    pub(super) fn opencode(&self) -> serde_json::Value {
+    pub(super) fn opencode(&self) -> String {
+        #[derive(Serialize)]
+        struct Entry {
+            r#type: &'static str,
+            command: Vec<String>,
+        }
         let mut command = vec![self.program_text()];
         command.extend(self.argument_texts());
-        json!({ "mcp": { "demo": { "type": "local", "command": command } } })
+        under("mcp", Entry { r#type: "local", command })
     }
 
     pub(super) fn program_text(&self) -> String {
@@ -112,6 +136,12 @@ impl CommandLine {
     pub(super) fn argument_texts(&self) -> Vec<String> {
         self.arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
     }
+}
+
+/// The keys of an entry stay in the order in which people write them.
+fn under(key: &str, entry: impl Serialize) -> String {
+    let file = BTreeMap::from([(key, BTreeMap::from([("demo", entry)]))]);
+    serde_json::to_string_pretty(&file).unwrap_or_default()
 }
 
 /// Long enough for a day with `--serve`, and too short to be used in earnest.

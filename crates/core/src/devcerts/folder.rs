@@ -34,18 +34,22 @@ pub struct Written {
 pub fn write(folder: &Path, minted: &[&Minted]) -> Result<Vec<Written>> {
     let targets: Vec<_> = minted.iter().map(|minted| paths(folder, minted.file_stem())).collect();
     for target in &targets {
-        if let Some(there) = [&target.certificate, &target.key].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+        if let Some(there) = [&target.certificate, &target.key].into_iter().find(|path| path.symlink_metadata().is_ok())
+        {
             return Err(exists(there));
         }
     }
     std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for (minted, target) in minted.iter().zip(&targets) {
-        let pair = [(&target.key, minted.key_pem().expose(), KEY_MODE), (&target.certificate, minted.certificate_pem(), CERTIFICATE_MODE)];
+        let pair = [
+            (&target.key, minted.key_pem().expose(), KEY_MODE),
+            (&target.certificate, minted.certificate_pem(), CERTIFICATE_MODE),
+        ];
         for (path, text, mode) in pair {
-            if let Err(failure) = create(path, text, mode, &mut made) {
+            if let Err(failure) = create(path, text, mode, &mut created) {
                 // Half a pair would stand in the way of the next attempt.
-                for path in made {
+                for path in created {
                     let _ = std::fs::remove_file(path);
                 }
                 return Err(failure);
@@ -141,13 +145,13 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
     })
 }
 
-fn create(path: &Path, text: &str, mode: u32, made: &mut Vec<PathBuf>) -> Result<()> {
+fn create(path: &Path, text: &str, mode: u32, created: &mut Vec<PathBuf>) -> Result<()> {
     let mut file = open_new(path, mode).map_err(|error| match error.kind() {
         // It came into being after the check.
         io::ErrorKind::AlreadyExists => exists(path),
         _ => unwritable(path, &error),
     })?;
-    made.push(path.to_owned());
+    created.push(path.to_owned());
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| unwritable(path, &error))
 }
 

@@ -16,7 +16,9 @@ pub(super) struct Names {
 /// DNS names and IP addresses; the first one names the certificate.
 pub(super) fn server_names<S: AsRef<str>>(names: &[S]) -> Result<Names> {
     let Some(first) = names.first().map(AsRef::as_ref) else {
-        return Err(Failure::new(Code::UsageInvalid, "A server certificate needs a name").fix("Name it as the URL does."));
+        return Err(
+            Failure::new(Code::UsageInvalid, "A server certificate needs a name").fix("Name it as the URL does.")
+        );
     };
     let alternatives = names.iter().map(|name| host(name.as_ref())).collect::<Result<Vec<_>>>()?;
     // Clients look at the alternative names only; a longer common name would not be legal.
@@ -52,10 +54,8 @@ fn host(name: &str) -> Result<SanType> {
     }
     let labels = name.strip_prefix("*.").unwrap_or(name);
     if !labels.split('.').all(is_label) || name.len() > 253 {
-        let failure = Failure::new(
-            Code::UsageInvalid,
-            format!("{} is neither a DNS name nor an IP address", quoted(name)),
-        );
+        let failure =
+            Failure::new(Code::UsageInvalid, format!("{} is neither a DNS name nor an IP address", quoted(name)));
         return Err(if name.contains("://") || name.contains('/') {
             failure.fix("Give the host alone, without scheme, port and path.")
         } else if name.contains(':') {

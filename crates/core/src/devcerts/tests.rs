@@ -56,9 +56,15 @@ fn a_certificate_is_valid_at_once_and_never_longer_than_its_ca() {
 fn a_client_may_be_a_person_or_a_workload() {
     let ca = ca();
     let mail = ca.client("alice@corp.example", 30, KeyKind::P256).unwrap();
-    assert_eq!((mail.facts().names.as_slice(), mail.file_stem()), (&["alice@corp.example".to_owned()][..], "alice@corp.example"));
+    assert_eq!(
+        (mail.facts().names.as_slice(), mail.file_stem()),
+        (&["alice@corp.example".to_owned()][..], "alice@corp.example")
+    );
     let workload = ca.client("spiffe://corp/agent", 30, KeyKind::P256).unwrap();
-    assert_eq!((workload.facts().names.as_slice(), workload.file_stem()), (&["spiffe://corp/agent".to_owned()][..], "spiffe-corp-agent"));
+    assert_eq!(
+        (workload.facts().names.as_slice(), workload.file_stem()),
+        (&["spiffe://corp/agent".to_owned()][..], "spiffe-corp-agent")
+    );
     assert_eq!(ca.client("../../etc/passwd", 30, KeyKind::P256).unwrap().file_stem(), "etc-passwd");
 }
 
@@ -160,11 +166,11 @@ fn ca() -> Authority {
 fn assert_verifies(ca: &Minted, client: &Minted) {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, UnixTime};
-    use rustls::server::danger::ClientCertVerifier;
 
     let der = |minted: &Minted| CertificateDer::from_pem_slice(minted.certificate_pem().as_bytes()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(der(ca)).unwrap();
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), crate::identity::provider());
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), crate::identity::provider());
     verifier.build().unwrap().verify_client_cert(&der(client), &[], UnixTime::now()).unwrap();
 }

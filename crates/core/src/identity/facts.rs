@@ -73,7 +73,7 @@ impl CertificateFacts {
     pub fn parse(der: &[u8]) -> Result<Self, NotACertificate> {
         let Ok((&[], certificate)) = X509Certificate::from_der(der) else { return Err(NotACertificate) };
         let (subject, issuer) = (certificate.subject(), certificate.issuer());
-        let usages = certificate.key_usage().ok().flatten().map(|usage| key_usages(usage.value));
+        let usages = certificate.key_usage().ok().flatten().map(|usage| key_usages(*usage.value));
         let extended = certificate.extended_key_usage().ok().flatten().map(|usage| extended_key_usages(usage.value));
         Ok(Self {
             subject: name::written(subject),
@@ -126,7 +126,7 @@ pub fn fingerprint(der: &[u8]) -> String {
     hex(&Sha256::digest(der))
 }
 
-fn key_usages(usage: &KeyUsage) -> Vec<String> {
+fn key_usages(usage: KeyUsage) -> Vec<String> {
     // The order of the bits in RFC 5280, section 4.2.1.3.
     [
         (usage.digital_signature(), "digitalSignature"),

@@ -20,7 +20,8 @@ pub fn date(at: OffsetDateTime, now: OffsetDateTime) -> String {
         distance => (distance / 86_400, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
-    let distance = if seconds > 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") };
+    let distance =
+        if seconds > 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") };
     format!("{} ({distance})", day.unwrap_or_default())
 }
 

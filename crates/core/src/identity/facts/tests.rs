@@ -1,4 +1,7 @@
-use rcgen::{BasicConstraints, CertificateParams, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    RsaKeySize, SanType,
+};
 use time::macros::datetime;
 
 use super::*;
@@ -35,8 +38,14 @@ fn a_certificate_tells_what_it_is_for() {
 fn a_certificate_is_described_by_what_matters_now() {
     let facts = facts(&params("alice"));
     assert_eq!(facts.describe(datetime!(2026-11-22 0:00 UTC)), "CN=alice, O=Example, expires 2026-12-04 (in 12 days)");
-    assert_eq!(facts.describe(datetime!(2026-12-25 13:00 UTC)), "CN=alice, O=Example, expired 2026-12-04 (21 days ago)");
-    assert_eq!(facts.describe(datetime!(2026-10-01 0:00 UTC)), "CN=alice, O=Example, valid from 2026-11-01 (in 31 days)");
+    assert_eq!(
+        facts.describe(datetime!(2026-12-25 13:00 UTC)),
+        "CN=alice, O=Example, expired 2026-12-04 (21 days ago)"
+    );
+    assert_eq!(
+        facts.describe(datetime!(2026-10-01 0:00 UTC)),
+        "CN=alice, O=Example, valid from 2026-11-01 (in 31 days)"
+    );
 }
 
 #[test]
