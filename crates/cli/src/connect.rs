@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use mcp_mtls_core::bridge;
 use mcp_mtls_core::config::{self, Entry, EntrySettings};
 use mcp_mtls_core::error::{Code, Failure, Result};
@@ -37,11 +38,30 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
 
 /// What `run` does when the arguments cannot be understood: a host shows the answer to its
 /// request and nothing else.
-pub(crate) fn refuse(words: &str, started: Instant) -> Result<ExitCode> {
+pub(crate) fn refuse(error: &clap::Error, started: Instant) -> Result<ExitCode> {
     let failure = Failure::new(Code::UsageInvalid, "mcp-mtls was started with arguments that it does not understand")
-        .because(words.lines().next().unwrap_or_default().trim_start_matches("error: "))
+        .because(misunderstood(error))
         .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
     bridge(Err(failure), started, &Notes::default())
+}
+
+/// What is wrong, with the names of flags alone: any other argument may be a secret that lost its quotation marks.
+fn misunderstood(error: &clap::Error) -> String {
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.as_str(),
+        Some(ContextValue::Strings(arguments)) => arguments.first().map_or("", String::as_str),
+        _ => "",
+    };
+    // A value may be written behind its flag.
+    let flag = argument.split(['=', ' ']).next().unwrap_or_default();
+    let told = if flag.starts_with('-') { format!("`{flag}`") } else { "an argument".to_owned() };
+    match error.kind() {
+        ErrorKind::UnknownArgument if flag.starts_with('-') => format!("There is no flag {told}."),
+        ErrorKind::UnknownArgument => "There is one argument too many.".to_owned(),
+        ErrorKind::MissingRequiredArgument => "The name of an entry, or a URL, is missing.".to_owned(),
+        ErrorKind::ArgumentConflict => format!("{told} is given twice."),
+        _ => format!("The value of {told} cannot be used."),
+    }
 }
 
 fn open(args: ConnectArgs, notes: &Notes) -> Result<Remote> {

@@ -72,7 +72,7 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
 fn usage(error: &clap::Error, started: Instant) -> ExitCode {
     let host = std::env::args().nth(1).is_some_and(|command| command == "connect") && !std::io::stdin().is_terminal();
     if error.use_stderr() && host {
-        return connect::refuse(&error.render().to_string(), started).unwrap_or(ExitCode::from(ASKED_WRONGLY));
+        return connect::refuse(error, started).unwrap_or(ExitCode::from(ASKED_WRONGLY));
     }
     render::usage(error);
     ExitCode::from(u8::from(error.use_stderr()) * ASKED_WRONGLY)

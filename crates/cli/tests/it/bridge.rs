@@ -380,7 +380,9 @@ async fn an_early_refusal_of_a_large_message_is_the_answer() {
         use tokio::io::AsyncWriteExt as _;
         let _ = io.read_head().await;
         // The body is not read, and the connection is closed on it.
-        let _ = io.write_all(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big!").await;
+        let _ = io
+            .write_all(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big!")
+            .await;
         let _ = io.shutdown().await;
     })
     .await;

@@ -159,6 +159,8 @@ async fn what_is_wrong_with_the_arguments_is_told_to_the_host() {
     for (arguments, code, status) in [
         (&["corp", "--crt", "x"][..], "usage-invalid", 2),
         (&[], "usage-invalid", 2),
+        (&["corp", "abc"], "usage-invalid", 2),
+        (&["corp", "--timeout", "abc"], "usage-invalid", 2),
         (&["corp"], "config-unreadable", 1),
         (&["http://mcp.example/"], "config-invalid-value", 1),
         (&["https://mcp.example/", "-H", "Authorization: Bearer abc"], "secret-in-arguments", 2),

@@ -189,7 +189,7 @@ async fn redirects_are_followed_within_the_origin_alone() {
 
 /// The answer to the request in this body.
 fn request_echo(body: &[u8]) -> String {
-    let request: serde_json::Value = serde_json::from_slice(body).expect("a request");
+    let request: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     json!({ "jsonrpc": "2.0", "id": request["id"], "result": {} }).to_string()
 }
 

@@ -170,7 +170,10 @@ async fn an_address_where_nobody_listens() {
     server.stop().await;
     let error = refusal(&mut connect(&pki, &url, &pki.client("alice"))).await;
     assert_eq!(error["data"]["code"], "connect-failed", "{error:#}");
-    assert!(error["message"].as_str().is_some_and(|message| message.contains("refuses connections. Check")), "{error:#}");
+    assert!(
+        error["message"].as_str().is_some_and(|message| message.contains("refuses connections. Check")),
+        "{error:#}"
+    );
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ mod tests {
         let mut read = Vec::new();
         loop {
             // Each attempt is dropped unless it is ready at once.
-            let line = tokio::select! { biased; line = lines.next() => line, () = tokio::task::yield_now() => continue };
+            let line =
+                tokio::select! { biased; line = lines.next() => line, () = tokio::task::yield_now() => continue };
             if line == Line::End {
                 break;
             }

@@ -1,11 +1,13 @@
 //! An [`Endpoint`]: the settings of one server, checked, with every reference replaced.
 
 use std::env;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::{Host, Url};
 
+use super::arguments::{refuse_credential, refuse_key, refuse_password};
 use super::origin::Origin;
 use super::reference::{expand, literal, resolve};
 use super::{Entry, TlsSettings};
@@ -13,7 +15,7 @@ use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
 /// One remote MCP server, ready to be connected to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Endpoint {
     /// The name of the entry, when it has one.
@@ -76,6 +78,21 @@ pub enum Content {
     Text(Secret),
 }
 
+impl fmt::Debug for Endpoint {
+    /// Without the query of the URL, in which some servers want their tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .field("url", &told(&self.url))
+            .field("headers", &self.headers)
+            .field("timeout", &self.timeout)
+            .field("proxy", &self.proxy)
+            .field("tls", &self.tls)
+            .field("warnings", &self.warnings)
+            .finish()
+    }
+}
+
 impl Entry {
     /// Checks all settings and replaces the references in them.
     ///
@@ -119,8 +136,13 @@ impl Entry {
                 .at(origin.to_string())
                 .because(why)
         };
-        let url = Url::parse(resolve(written, None, &origin)?.expose().trim())
-            .map_err(|error| wrong(&format!("{error}.")).fix("Write https://HOST/PATH."))?;
+        let url = Url::parse(resolve(written, self.folder(&origin), &origin)?.expose().trim())
+            .map_err(|error| match error {
+                url::ParseError::RelativeUrlWithoutBase => wrong("It does not begin with https://."),
+                // The library names the part that is wrong, and repeats nothing of the text.
+                other => wrong(&format!("As a URL it is wrong: {other}.")),
+            })
+            .map_err(|failure| failure.fix("Write https://HOST/PATH."))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("It holds a user name or a password.")
                 .fix("Send them in `headers`: \"Authorization\": \"Basic {file:…}\"."));
@@ -133,7 +155,7 @@ impl Entry {
             "http" if is_loopback(&url) => Ok(url),
             "http" => Err(wrong("Without TLS only servers on this machine's loopback are reached.")
                 .fix("Write https:// instead of http://.")),
-            scheme => Err(wrong(&format!("`{scheme}` is not a scheme of MCP servers.")).fix("Write https://HOST/PATH.")),
+            _ => Err(wrong("It does not begin with https://.").fix("Write https://HOST/PATH.")),
         }
     }
 
@@ -143,7 +165,9 @@ impl Entry {
             let origin = self.origins.of(&format!("headers.{}", header.name));
             let wrong = |what: String| Failure::new(Code::ConfigInvalidValue, what).at(origin.to_string());
             let Some(written) = &header.value else {
-                return Err(wrong("A header has no value".into()).fix("Write -H 'NAME: VALUE', with a colon."));
+                return Err(wrong("A header is not written as a name and a value".into())
+                    .because("The name is letters, digits and hyphens, and a colon follows it.")
+                    .fix("Write -H 'NAME: VALUE'."));
             };
             let Ok(name) = http::HeaderName::from_bytes(header.name.as_bytes()) else {
                 return Err(wrong(format!("{} is not a header name", crate::error::quoted(&header.name)))
@@ -158,10 +182,8 @@ impl Entry {
                     .because("The connection sets it by itself.")
                     .fix("Remove it."));
             }
-            if matches!(origin, Origin::Flag(_)) && is_credential(name.as_str()) {
-                refuse_literal(&header.name, written, &origin)?;
-            }
-            let value = resolve(written, self.folder.as_deref(), &origin)?;
+            refuse_credential(&header.name, written, &origin)?;
+            let value = resolve(written, self.folder(&origin), &origin)?;
             let Ok(mut value) = http::HeaderValue::from_str(value.expose()) else {
                 return Err(wrong(format!("The value of the header `{}` cannot be sent", header.name))
                     .because("It holds a line break, a control character or text beyond ASCII."));
@@ -185,13 +207,8 @@ impl Entry {
     fn proxy(&self, url: &Url) -> Result<ProxySettings> {
         if let Some(written) = &self.settings.proxy {
             let origin = self.origins.of("proxy");
-            let proxy = resolve(written, self.folder.as_deref(), &origin)?;
-            let (literal, _) = literal(written, &origin)?;
-            let password = Url::parse(&literal).is_ok_and(|url| url.password().is_some_and(|p| !p.is_empty()));
-            if password && matches!(origin, Origin::Flag(_)) {
-                return Err(in_arguments("The password of the proxy stands in the argument list", &origin)
-                    .fix("Write --proxy '{env:NAME}' or --proxy '{file:PATH}', where the whole URL stands."));
-            }
+            refuse_password(written, &origin)?;
+            let proxy = resolve(written, self.folder(&origin), &origin)?;
             return Ok(ProxySettings { proxy: Some((proxy, origin)), except: None });
         }
         // A proxy elsewhere cannot reach our loopback.
@@ -199,7 +216,8 @@ impl Entry {
             return Ok(ProxySettings::default());
         }
         let proxy = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].into_iter().find_map(|name| {
-            let value = env::var(name).ok().filter(|value| !value.is_empty())?;
+            // What is not UTF-8 cannot be used as it is; it is refused later, and not passed over.
+            let value = env::var_os(name).filter(|value| !value.is_empty())?.to_string_lossy().into_owned();
             Some((Secret::new(value), Origin::Variable(name.to_owned())))
         });
         let except = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).ok();
@@ -215,7 +233,7 @@ impl Entry {
         if let (Some(origin), "http") = (first, url.scheme()) {
             return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
                 .at(origin.to_string())
-                .because(format!("The URL is {url}: no certificate would be shown, and nothing encrypted."))
+                .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
                 .fix("Write https:// in the URL, or remove the TLS settings."));
         }
         if let (Some(_), None) = (&key, &cert) {
@@ -224,9 +242,12 @@ impl Entry {
                 .fix("Add the certificate as `cert`."));
         }
         if let (None, Some(false)) = (&ca, system_roots) {
-            return Err(Failure::new(Code::ConfigConflict, "Without the system's roots and without `ca` nothing is trusted")
-                .at(self.origins.of("tls.systemRoots").to_string())
-                .fix("Add `ca`, or remove `systemRoots`."));
+            return Err(Failure::new(
+                Code::ConfigConflict,
+                "Without the system's roots and without `ca` nothing is trusted",
+            )
+            .at(self.origins.of("tls.systemRoots").to_string())
+            .fix("Add `ca`, or remove `systemRoots`."));
         }
         Ok(Tls {
             cert: self.material("cert", cert, warnings)?,
@@ -240,36 +261,49 @@ impl Entry {
         let Some(written) = written else { return Ok(None) };
         let origin = self.origins.of(&format!("tls.{name}"));
         let (literal, _) = literal(&written, &origin)?;
-        if literal.contains(KEY_MARK) {
-            match origin {
-                Origin::Flag(_) => {
-                    return Err(in_arguments("A private key stands in the argument list", &origin)
-                        .fix(format!("Write --{name} FILE, or --{name} '{{env:NAME}}'.")));
-                }
-                Origin::File { .. } => {
-                    warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
-                }
-                _ => {}
+        if literal.expose().contains(KEY_MARK) {
+            refuse_key(name, &origin)?;
+            if let Origin::File { .. } = origin {
+                warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
             }
         }
-        let value = resolve(&written, self.folder.as_deref(), &origin)?;
-        let text = value.expose();
+        let value = resolve(&written, self.folder(&origin), &origin)?;
+        let text = value.expose().trim_end_matches(['\r', '\n']);
         if text.trim().is_empty() {
             return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
                 .at(origin.to_string())
                 .fix("Name a file, or remove the setting."));
         }
+        let no_path = |why: &str| {
+            Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
+                .at(origin.to_string())
+                .because(why)
+        };
         let content = if text.contains("-----BEGIN") {
             Content::Text(value)
         } else if text.contains('\n') {
-            return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
-                .at(origin.to_string())
-                .because("It has several lines and no `-----BEGIN` line."));
+            return Err(no_path("It has several lines and no `-----BEGIN` line."));
+        } else if is_base64_of_der(text) {
+            // As a path it would stand in the message about the file that is not there.
+            return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
         } else {
-            Content::File(expand(text, self.folder.as_deref(), &origin)?)
+            Content::File(expand(text, self.folder(&origin), &origin)?)
         };
         Ok(Some(Material { content, origin }))
     }
+}
+
+/// A URL as it may be told. It has no userinfo and no fragment any more.
+fn told(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.into()
+}
+
+/// Whether this is the inside of a PEM block: Base64 of a DER sequence, and too long for a path of such characters.
+fn is_base64_of_der(text: &str) -> bool {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ');
+    text.starts_with('M') && text.len() >= 60 && text.bytes().all(base64)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -279,30 +313,6 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-/// Whether a header of this name carries a credential.
-fn is_credential(name: &str) -> bool {
-    ["authorization", "cookie"].contains(&name)
-        || ["auth", "token", "key", "secret", "password", "credential", "signature"].iter().any(|word| name.contains(word))
-}
-
-/// Refuses a credential that stands in the argument list, where every process of the machine can
-/// read it. The name of an authentication scheme before a reference may.
-fn refuse_literal(name: &str, written: &Secret, origin: &Origin) -> Result<()> {
-    let (literal, any) = literal(written, origin)?;
-    let scheme = literal.trim().chars().all(|c| c.is_ascii_alphabetic()) && literal.trim().len() <= 10;
-    if any && scheme {
-        return Ok(());
-    }
-    Err(in_arguments(&format!("The value of the header `{name}` stands in the argument list"), origin)
-        .fix(format!("Write -H '{name}: {{env:NAME}}' or -H '{name}: {{file:PATH}}', or use a configuration file.")))
-}
-
-fn in_arguments(what: &str, origin: &Origin) -> Failure {
-    Failure::new(Code::SecretInArguments, what)
-        .at(origin.to_string())
-        .because("Every process on this machine can read it there.")
 }
 
 /// Headers that pasted entries often carry and that the MCP transport always sets.

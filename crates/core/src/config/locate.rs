@@ -29,10 +29,20 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
         for path in &paths {
             failure = failure.at(path.display().to_string());
         }
+        if config.is_some() {
+            return Err(failure.fix("Correct the path of --config, or write the file."));
+        }
+        if user_folder().is_none() {
+            failure =
+                failure.because("The environment names no home folder, where yours would be; some hosts clear it.");
+        }
         return Err(failure.fix("Write the file, or give a URL and --cert, --key and --ca instead of a name."));
     }
     let failure =
         Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{name}`")).at(read.join(" and in "));
+    if names.is_empty() {
+        return Err(failure.because("There are no entries at all."));
+    }
     Err(match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => failure.fix(format!("Did you mean `{near}`?")),
         None => failure.because(format!("The entries are {}.", list(names.iter().map(String::as_str)))),

@@ -3,10 +3,12 @@
 //! A [`Entry`] is what was written; [`Entry::resolve`] makes an [`Endpoint`] of it, in which every
 //! value has been checked and every reference replaced. Only this room reads the environment.
 
+mod arguments;
 mod endpoint;
 mod file;
 mod locate;
 mod origin;
+mod reader;
 mod reference;
 mod settings;
 mod suggest;
@@ -17,7 +19,7 @@ pub use locate::find;
 pub use origin::Origin;
 pub use settings::{EntrySettings, Header, Kind, TlsSettings, schema};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use origin::Origins;
 
@@ -59,19 +61,38 @@ impl Entry {
         replace(&mut own.system_roots, tls.system_roots, origins, "tls.systemRoots");
         replace(&mut self.settings.timeout, flags.timeout, origins, "timeout");
         replace(&mut self.settings.proxy, flags.proxy, origins, "proxy");
-        for header in flags.headers.into_iter().flatten() {
+        if let Some(flags) = flags.headers {
             let headers = self.settings.headers.get_or_insert_default();
-            headers.retain(|own| !own.name.eq_ignore_ascii_case(&header.name));
-            origins.set_flag(&format!("headers.{}", header.name));
-            headers.push(header);
+            headers.retain(|own| !flags.iter().any(|flag| own.name.eq_ignore_ascii_case(&flag.name)));
+            for header in flags {
+                origins.set_flag(&format!("headers.{}", header.name));
+                headers.push(header);
+            }
         }
         self
+    }
+
+    /// What relative paths in the value of this origin are relative to: the folder of the file that
+    /// they stand in, and for a flag the folder in which the program was started.
+    fn folder(&self, origin: &Origin) -> Option<&Path> {
+        self.folder.as_deref().filter(|_| !matches!(origin, Origin::Flag(_)))
     }
 
     /// What deserves a word but stops nothing: keys that other hosts have and we do not.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+}
+
+/// The error of the system in words, as a sentence.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "There is no such file.".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "Permission is denied.".to_owned(),
+        std::io::ErrorKind::IsADirectory => "It is a folder.".to_owned(),
+        std::io::ErrorKind::InvalidData => "It is not UTF-8 text.".to_owned(),
+        _ => format!("{error}."),
     }
 }
 

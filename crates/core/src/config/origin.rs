@@ -88,6 +88,7 @@ fn flag(key: &str) -> String {
     match key.rsplit_once('.') {
         None if key == "url" => "URL".to_owned(),
         None => format!("--{key}"),
+        Some(("headers", "")) => "-H".to_owned(),
         Some(("headers", name)) => format!("-H {name}"),
         Some((_, "systemRoots")) => "--system-roots".to_owned(),
         Some((_, name)) => format!("--{name}"),

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::in_words;
 use super::locate::home;
 use super::origin::Origin;
 use super::suggest::nearest;
@@ -31,12 +32,13 @@ pub(super) fn resolve(written: &Secret, folder: Option<&Path>, origin: &Origin) 
     Ok(Secret::new(std::mem::take(&mut *value)))
 }
 
-/// What is left of `written` without its references: the part that stands there literally.
-pub(super) fn literal(written: &Secret, origin: &Origin) -> Result<(String, bool)> {
+/// What is left of `written` without its references: the part that stands there literally. And
+/// whether there are any.
+pub(super) fn literal(written: &Secret, origin: &Origin) -> Result<(Secret, bool)> {
     let parts = parse(written.expose(), origin)?;
     let any = parts.iter().any(|part| !matches!(part, Part::Literal(_)));
     let texts = parts.into_iter().map(|part| if let Part::Literal(text) = part { text } else { "" });
-    Ok((texts.collect(), any))
+    Ok((Secret::new(texts.collect()), any))
 }
 
 /// A path as written: `~` is the home folder, and the rest is relative to the file it stands in.
@@ -53,7 +55,9 @@ pub(super) fn expand(written: &str, folder: Option<&Path>, origin: &Origin) -> R
         }
         _ => PathBuf::from(written),
     };
-    Ok(folder.map_or_else(|| path.clone(), |folder| folder.join(&path)))
+    let path = folder.map_or_else(|| path.clone(), |folder| folder.join(&path));
+    // Hosts start programs in folders of their choice; a message must say which file was meant.
+    Ok(std::path::absolute(&path).unwrap_or(path))
 }
 
 #[derive(Debug, PartialEq)]
@@ -70,7 +74,16 @@ fn parse<'a>(text: &'a str, origin: &Origin) -> Result<Vec<Part<'a>>> {
     let mut literal = 0;
     while let Some(open) = rest[literal..].find('{').map(|at| at + literal) {
         let dollar = open > 0 && rest.as_bytes()[open - 1] == b'$';
-        let Some(inner) = braced(&rest[open..]) else { break };
+        if !dollar && !may_refer(&rest[open + 1..]) {
+            literal = open + 1;
+            continue;
+        }
+        let Some(inner) = braced(&rest[open..]) else {
+            // Sent literally it would be wrong, whatever was meant.
+            // After a dollar it may be a password that looks like a reference, and is not told.
+            let written = if dollar { "${".to_owned() } else { format!("{{{}", kind_of(&rest[open + 1..])) };
+            return Err(unresolved(format!("The reference `{written}…` is not closed"), origin).fix("Add its `}`."));
+        };
         let part = if dollar { foreign(inner, origin)? } else { own(inner, origin)? };
         let Some(part) = part else {
             literal = open + 1;
@@ -88,6 +101,16 @@ fn parse<'a>(text: &'a str, origin: &Origin) -> Result<Vec<Part<'a>>> {
         parts.push(Part::Literal(rest));
     }
     Ok(parts)
+}
+
+/// Whether a reference begins here, after a brace, rightly spelt or nearly.
+fn may_refer(text: &str) -> bool {
+    let kind = kind_of(text);
+    kind.len() <= LONGEST_KIND && text[kind.len()..].starts_with(':') && nearest(kind, KINDS).is_some()
+}
+
+fn kind_of(text: &str) -> &str {
+    &text[..text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len())]
 }
 
 /// The text between the opening brace and the one that closes it.
@@ -112,11 +135,11 @@ fn own<'a>(inner: &'a str, origin: &Origin) -> Result<Option<Part<'a>>> {
         "file" => Part::File(argument),
         "command" => Part::Command(argument),
         _ => match nearest(kind, KINDS) {
-            Some(near) if kind.chars().all(char::is_alphabetic) => {
+            Some(near) => {
                 return Err(unresolved(format!("`{{{kind}:…}}` is not a reference"), origin)
                     .fix(format!("Did you mean `{{{near}:…}}`?")));
             }
-            _ => return Ok(None),
+            None => return Ok(None),
         },
     };
     if argument.is_empty() {
@@ -131,7 +154,9 @@ fn foreign<'a>(inner: &'a str, origin: &Origin) -> Result<Option<Part<'a>>> {
     if !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
         return Ok(Some(Part::Env(name)));
     }
-    Err(unresolved(format!("`${{{}}}` cannot be translated", crate::error::quoted(inner)), origin)
+    // What follows the first word may be a default value, and that a secret.
+    let kind: String = inner.chars().take_while(|c| *c == '_' || c.is_ascii_alphanumeric()).collect();
+    Err(unresolved(format!("`${{{kind}…}}` cannot be translated"), origin)
         .because("It is another host's notation.")
         .fix("Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}."))
 }
@@ -151,8 +176,9 @@ fn variable(name: &str, origin: &Origin) -> Result<zeroize::Zeroizing<String>> {
 }
 
 fn read(path: &Path, origin: &Origin) -> Result<Secret> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        unresolved(format!("The file `{}` cannot be read", path.display()), origin).because(error.to_string())
+    let text = std::fs::read_to_string(path).map(zeroize::Zeroizing::new).map_err(|error| {
+        unresolved(format!("The file `{}` of a reference cannot be read", path.display()), origin)
+            .because(in_words(&error))
     })?;
     Ok(Secret::new(text.trim().to_owned()))
 }
@@ -166,7 +192,8 @@ fn run(line: &str, folder: Option<&Path>, origin: &Origin) -> Result<Secret> {
         return Err(unresolved("The command of a reference cannot be read".into(), origin)
             .fix("Close its quotation marks. Words are split as a POSIX shell does, without expansion."));
     };
-    let failed = |why: String| unresolved(format!("The command `{program}` of a reference failed"), origin).because(why);
+    let failed =
+        |why: String| unresolved(format!("The command `{program}` of a reference failed"), origin).because(why);
     let name = if program.contains(['/', '\\']) { expand(&program, folder, origin)? } else { PathBuf::from(&program) };
     let mut child = Command::new(name)
         .args(arguments)
@@ -174,15 +201,22 @@ fn run(line: &str, folder: Option<&Path>, origin: &Origin) -> Result<Secret> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(in_words(&error)))?;
     let deadline = Instant::now() + COMMAND_TIME;
     let (sender, receiver) = mpsc::channel();
     let output = child.stdout.take();
     std::thread::spawn(move || {
         let mut text = zeroize::Zeroizing::new(String::new());
-        let read = output.map(|output| output.take(COMMAND_OUTPUT).read_to_string(&mut text));
+        let read = output.map(|output| output.take(COMMAND_OUTPUT + 1).read_to_string(&mut text));
+        let answer = match read.transpose() {
+            // Half a value is no value.
+            Ok(Some(length)) if length as u64 > COMMAND_OUTPUT => Err("It printed more than 1 MiB."),
+            Ok(_) if text.trim().is_empty() => Err("It printed nothing."),
+            Ok(_) => Ok(Secret::new(text.trim().to_owned())),
+            Err(_) => Err("What it printed is not UTF-8 text."),
+        };
         // The receiver is gone when the time is up; then nobody wants the value.
-        let _ = sender.send(read.transpose().is_ok().then(|| Secret::new(text.trim().to_owned())));
+        let _ = sender.send(answer);
     });
     let answer = receiver.recv_timeout(COMMAND_TIME).ok();
     let status = end(&mut child, if answer.is_some() { deadline } else { Instant::now() });
@@ -191,9 +225,7 @@ fn run(line: &str, folder: Option<&Path>, origin: &Origin) -> Result<Secret> {
         (_, Some(status)) if !status.success() => {
             Err(failed(format!("It ended with {status}.")).fix("Run it in a terminal to see what it says."))
         }
-        (Some(None), _) => Err(failed("What it printed is not UTF-8 text.".into())),
-        (Some(Some(value)), _) if value.expose().is_empty() => Err(failed("It printed nothing.".into())),
-        (Some(Some(value)), _) => Ok(value),
+        (Some(answer), _) => answer.map_err(|why| failed(why.into())),
     }
 }
 
@@ -218,6 +250,8 @@ fn unresolved(what: String, origin: &Origin) -> Failure {
 }
 
 const KINDS: [&str; 3] = ["env", "file", "command"];
+/// The longest of them, misspelt.
+const LONGEST_KIND: usize = 10;
 const COMMAND_TIME: Duration = Duration::from_secs(5);
 const COMMAND_OUTPUT: u64 = 1 << 20;
 
@@ -261,7 +295,8 @@ mod tests {
         for (command, why) in [
             ("false", "It ended with exit status: 1."),
             ("true", "It printed nothing."),
-            ("/nonexistent/x", "No such file or directory (os error 2)"),
+            ("/nonexistent/x", "There is no such file."),
+            ("printf '\\377'", "What it printed is not UTF-8 text."),
         ] {
             let failure = value(&format!("{{command:{command}}}")).unwrap_err();
             assert_eq!(failure.facts().why, [why]);
@@ -273,6 +308,43 @@ mod tests {
     fn commands_have_a_time_limit() {
         let failure = value("{command:sleep 60}").unwrap_err();
         assert_eq!(failure.facts().why, ["It took longer than 5 s."]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn half_of_what_a_command_printed_is_no_value() {
+        // Within what a pipe holds beyond the limit, so that the program itself ends well.
+        let command = format!("{{command:head -c {} /dev/zero}}", COMMAND_OUTPUT + 10);
+        let failure = value(&command).unwrap_err();
+        assert_eq!(failure.facts().why, ["It printed more than 1 MiB."]);
+    }
+
+    #[test]
+    fn a_brace_that_is_no_reference_hides_none() {
+        assert_eq!(parse("{ {env:A}", &origin()).unwrap(), [Part::Literal("{ "), Part::Env("A")]);
+        assert_eq!(parse("{\"a\": \"{env:A}\"}", &origin()).unwrap()[1], Part::Env("A"));
+        assert_eq!(parse("{{{é}:", &origin()).unwrap(), [Part::Literal("{{{é}:")]);
+        assert_eq!(parse("{:}{}${A}", &origin()).unwrap(), [Part::Literal("{:}{}"), Part::Env("A")]);
+    }
+
+    #[test]
+    fn a_reference_that_is_not_closed_is_never_sent() {
+        for text in ["Bearer {env:TOKEN", "Bearer ${TOKEN", "{file:{a}", "{env:A}{command:x"] {
+            let failure = value(text).unwrap_err();
+            assert!(failure.to_string().contains("is not closed. Add its `}`."), "{failure}");
+        }
+    }
+
+    #[test]
+    fn default_values_of_other_hosts_are_not_told() {
+        let failure = value("${TOKEN:-hunter2}").unwrap_err();
+        assert_eq!(failure.facts().what, "`${TOKEN…}` cannot be translated");
+    }
+
+    #[test]
+    fn braces_are_read_in_linear_time() {
+        let text = "{".repeat(1 << 20);
+        assert_eq!(parse(&text, &origin()).unwrap(), [Part::Literal(&text)]);
     }
 
     #[test]

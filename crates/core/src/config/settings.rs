@@ -36,6 +36,7 @@ pub struct EntrySettings {
     pub headers: Option<Vec<Header>>,
 
     /// `false` says that the server uses no OAuth.
+    #[serde(deserialize_with = "only_false")]
     #[cfg_attr(feature = "clap", arg(skip))]
     #[schemars(extend("enum" = [false, null]))]
     pub oauth: Option<bool>,
@@ -99,7 +100,7 @@ pub enum Kind {
     StreamableHttp,
 }
 
-/// A header as written. A flag without a colon has no value; that is told when it is resolved.
+/// A header as written. A flag that is not `NAME: VALUE` has no value; that is told when it is resolved.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Header {
@@ -115,8 +116,11 @@ impl FromStr for Header {
     /// Never fails: the error of a parser would repeat the value, which may be a secret.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text.split_once(':') {
-            Some((name, value)) => Self::new(name.trim(), value.trim()),
-            None => Self { name: text.chars().take_while(|c| !c.is_whitespace()).collect(), value: None },
+            Some((name, value)) if http::HeaderName::from_bytes(name.trim().as_bytes()).is_ok() => {
+                Self::new(name.trim(), value.trim())
+            }
+            // Nobody can tell the name from the value, so neither is kept.
+            _ => Self { name: String::new(), value: None },
         })
     }
 }
@@ -187,6 +191,14 @@ fn headers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
     Ok(map.map(|map| map.into_iter().map(|(name, value)| Header { name, value: Some(value) }).collect()))
 }
 
+/// `true` would ask for what does not exist, and must not be read as if it were not there.
+fn only_false<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Option::<bool>::deserialize(deserializer)? {
+        Some(true) => Err(serde::de::Error::custom("OAuth is not supported")),
+        other => Ok(other),
+    }
+}
+
 /// Keys by which other hosts name one of ours.
 pub(super) const ALIASES: &[(&str, &str)] = &[("httpUrl", "url"), ("serverUrl", "url"), ("transport", "type")];
 
@@ -196,8 +208,10 @@ mod tests {
 
     #[test]
     fn debug_shows_no_value() {
-        let settings =
-            EntrySettings::new("https://u:hunter2@h/").identity("hunter2", "hunter2").ca("hunter2").header("A", "hunter2");
+        let settings = EntrySettings::new("https://u:hunter2@h/")
+            .identity("hunter2", "hunter2")
+            .ca("hunter2")
+            .header("A", "hunter2");
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 

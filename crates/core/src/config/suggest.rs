@@ -6,7 +6,8 @@ pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
     candidates
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        // A name of which nothing is left is not near.
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1) && *distance < name.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -31,5 +32,6 @@ mod tests {
         assert_eq!(nearest("crt", keys), Some("cert"));
         assert_eq!(nearest("system_roots", keys), Some("systemRoots"));
         assert_eq!(nearest("passphrase", keys), None);
+        assert_eq!(nearest("a", ["b"]), None);
     }
 }

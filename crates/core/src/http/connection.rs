@@ -93,8 +93,11 @@ impl Dialer {
         if self.plain {
             let loopback = record.lock().address.is_some_and(|address| address.ip().is_loopback());
             if !loopback {
-                return Err(Failure::new(Code::ConnectFailed, format!("`{}` is not on this machine's loopback", self.host))
-                    .because("The URL says http://, and messages are not sent anywhere else without TLS."));
+                return Err(Failure::new(
+                    Code::ConnectFailed,
+                    format!("`{}` is not on this machine's loopback", self.host),
+                )
+                .because("The URL says http://, and messages are not sent anywhere else without TLS."));
             }
             record.reach(Step::Open);
             return self.http1(Tap::new(stream, record.clone()), tasks).await;
@@ -231,7 +234,9 @@ pub(super) fn in_words(error: &hyper::Error) -> String {
     }
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
     match io {
-        Some(std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => "The connection was reset.".to_owned(),
+        Some(std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => {
+            "The connection was reset.".to_owned()
+        }
         Some(std::io::ErrorKind::UnexpectedEof) => "The connection was closed without TLS's closing word.".to_owned(),
         _ => format!("The HTTP library says: {error}."),
     }
@@ -243,9 +248,14 @@ pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
     let evidence = record.lock();
     let address = evidence.address.map_or_else(|| evidence.target.clone(), |address| address.to_string());
     match evidence.step {
-        Step::Resolve => failure.because("The name was still being resolved.").fix("Check the resolver and the network."),
+        Step::Resolve => {
+            failure.because("The name was still being resolved.").fix("Check the resolver and the network.")
+        }
         Step::Connect => failure
-            .because(format!("TCP to {} was not answered; a firewall that drops packets looks like this.", evidence.target))
+            .because(format!(
+                "TCP to {} was not answered; a firewall that drops packets looks like this.",
+                evidence.target
+            ))
             .fix("Check the network (VPN), and the host and port of the URL."),
         Step::Proxy => failure
             .because(format!("The proxy {} did not open the tunnel.", evidence.proxy.as_deref().unwrap_or_default()))

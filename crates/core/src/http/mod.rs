@@ -8,9 +8,9 @@ mod connection;
 mod pool;
 mod proxy;
 
+pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub(crate) use body::Body;
 pub(crate) use pool::{Settler, Settling};
-pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use std::fmt;
 use std::sync::Arc;
@@ -103,7 +103,11 @@ impl Client {
         connection::slow_step(failure, self.pool.latest().as_ref())
     }
 
-    async fn exchange(&self, mut request: ::http::Request<Bytes>, sent: Option<&watch::Sender<bool>>) -> Result<Response> {
+    async fn exchange(
+        &self,
+        mut request: ::http::Request<Bytes>,
+        sent: Option<&watch::Sender<bool>>,
+    ) -> Result<Response> {
         loop {
             let lease = self.pool.lease().await?;
             match lease.send(request, sent).await {
@@ -115,12 +119,19 @@ impl Client {
         }
     }
 
-    fn outgoing(&self, url: &Url, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<::http::Request<Bytes>> {
+    fn outgoing(
+        &self,
+        url: &Url,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<::http::Request<Bytes>> {
         let mut request = ::http::Request::new(body.clone());
         *request.method_mut() = method.clone();
-        *request.uri_mut() = url.as_str().parse().map_err(|_| {
-            Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url))
-        })?;
+        *request.uri_mut() = url
+            .as_str()
+            .parse()
+            .map_err(|_| Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url)))?;
         // The transport's own headers replace those of the entry.
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().extend(headers.clone());

@@ -84,7 +84,9 @@ fn parse(written: &Secret, origin: &str) -> Result<Proxy> {
     let Some(host) = host else { return Err(wrong("It names no host.")) };
     let decode = |text: &str| {
         let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-        decoded.map(|text| Secret::new(text.into_owned())).map_err(|_| wrong("Its user name or password is not UTF-8 text."))
+        decoded
+            .map(|text| Secret::new(text.into_owned()))
+            .map_err(|_| wrong("Its user name or password is not UTF-8 text."))
     };
     let credentials = match (url.username(), url.password()) {
         ("", None) => None,
@@ -105,7 +107,14 @@ impl Proxy {
     ///
     /// # Errors
     /// `proxy-failed`, and every failure of connecting to the proxy.
-    pub(super) async fn tunnel(&self, host: &Host, port: u16, tls: &Tls, record: &Record, tasks: &Tasks) -> Result<Stream> {
+    pub(super) async fn tunnel(
+        &self,
+        host: &Host,
+        port: u16,
+        tls: &Tls,
+        record: &Record,
+        tasks: &Tasks,
+    ) -> Result<Stream> {
         record.reach(Step::Proxy);
         // What the proxy shows of itself is no evidence of the server.
         let hop = Record::new(format!("{}:{}", self.host, self.port));
@@ -133,7 +142,8 @@ impl Proxy {
         tasks.spawn(connection.with_upgrades());
         let authority = format!("{host}:{port}");
         let request = http::Request::connect(&authority).header(http::header::HOST, &authority);
-        let mut request = request.body(Empty::<Bytes>::new()).map_err(|error| self.failed(host, port).because(error.to_string()))?;
+        let mut request =
+            request.body(Empty::<Bytes>::new()).map_err(|error| self.failed(host, port).because(error.to_string()))?;
         if let Some(value) = self.basic()? {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, value);
         }
@@ -156,9 +166,8 @@ impl Proxy {
             http::StatusCode::PROXY_AUTHENTICATION_REQUIRED if self.credentials.is_none() => {
                 failure.fix("Write the user name and password into the proxy's URL: http://USER:PASSWORD@HOST:PORT.")
             }
-            http::StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                failure.fix("Correct the user name and password in the proxy's URL (percent-encoded); only Basic is spoken.")
-            }
+            http::StatusCode::PROXY_AUTHENTICATION_REQUIRED => failure
+                .fix("Correct the user name and password in the proxy's URL (percent-encoded); only Basic is spoken."),
             http::StatusCode::FORBIDDEN => failure.fix(format!("Have the proxy allow {host}:{port}.")),
             _ => failure.fix("Check the proxy, and whether it can reach the server."),
         }

@@ -1,12 +1,16 @@
 //! The source of identities that most people have: a certificate and its key, each a file or text.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
 
+use rustls::sign::SigningKey;
+
+use super::Identity;
 use super::facts::CertificateFacts;
 use super::key::PrivateKey;
-use super::pem::{self, Pem};
-use super::Identity;
-use crate::config::{Content, Material};
+use super::pem::{self, Pem, PemProblem};
+use crate::config::{Content, Material, in_words};
 use crate::error::{Code, Failure, Result};
 
 /// Reads the certificate and its key and proves that they belong together.
@@ -15,7 +19,7 @@ pub(super) fn load(cert: &Material, key: Option<&Material>) -> Result<Identity> 
     if certificates.certificates.is_empty() {
         return Err(wrong_kind(cert, "certificate", &certificates));
     }
-    let (key_material, mut keys) = match key {
+    let (key_material, keys) = match key {
         None => (cert, certificates.keys),
         Some(key) => {
             let pem = read(key, "private key")?;
@@ -29,17 +33,12 @@ pub(super) fn load(cert: &Material, key: Option<&Material>) -> Result<Identity> 
         return Err(if certificates.encrypted_keys > 0 { encrypted(cert) } else { no_key(cert) });
     }
     let chain = facts(&certificates.certificates);
-    let Some((leaf, at)) = pair(&chain, &keys) else {
-        return Err(if keys.iter().all(|key| key.signing_key().is_none()) {
-            unsupported(key_material)
-        } else {
-            mismatch(cert, key_material, &chain)
-        });
-    };
-    let key = keys.swap_remove(at);
-    let Some(signing_key) = key.signing_key() else { return Err(unsupported(key_material)) };
-    let chain = ordered(chain, leaf);
-    Ok(Identity::new(chain, signing_key, place(cert), cert.origin.to_string()))
+    let keys: Vec<_> = keys.iter().filter_map(PrivateKey::signing_key).collect();
+    if keys.is_empty() {
+        return Err(unsupported(key_material));
+    }
+    let Some((leaf, key)) = pair(&chain, keys) else { return Err(mismatch(cert, key_material, &chain)) };
+    Ok(Identity::new(ordered(chain, leaf), key, place(cert), cert.origin.to_string()))
 }
 
 /// Reads the file or text of a setting.
@@ -53,7 +52,7 @@ pub(crate) fn read(material: &Material, what: &str) -> Result<Pem> {
             let failure = Failure::new(Code::FileUnreadable, format!("The {what} file cannot be read"))
                 .at(path.display().to_string())
                 .at(material.origin.to_string())
-                .because(format!("{}.", capitalized(&error)));
+                .because(in_words(&error));
             match error.kind() {
                 std::io::ErrorKind::NotFound => failure.fix("Correct the path, or put the file there."),
                 std::io::ErrorKind::PermissionDenied => failure.fix("Let the user that runs the host read it."),
@@ -64,10 +63,20 @@ pub(crate) fn read(material: &Material, what: &str) -> Result<Pem> {
     // A key that was read from a file is zeroed with the buffer.
     let bytes = zeroize::Zeroizing::new(bytes.into_owned());
     pem::read(&bytes).map_err(|problem| {
-        Failure::new(Code::MaterialInvalid, format!("There is no usable {what} in what `{}` names", setting(material)))
-            .at(place(material))
-            .at(material.origin.to_string())
-            .because(problem.sentence())
+        let failure = Failure::new(
+            Code::MaterialInvalid,
+            format!("There is no usable {what} in what `{}` names", setting(material)),
+        )
+        .at(place(material))
+        .at(material.origin.to_string())
+        .because(problem.sentence());
+        match problem {
+            PemProblem::Pkcs12 => failure
+                .fix("Convert it with `openssl pkcs12 -in FILE -nodes -out PEM`, and name the result as `cert`.")
+                .fix("Keep the result readable to you alone."),
+            PemProblem::Empty | PemProblem::Unrecognized => failure,
+            _ => failure.fix("Copy it again from where it came from."),
+        }
     })
 }
 
@@ -94,21 +103,24 @@ fn facts(certificates: &[Vec<u8>]) -> Vec<(Vec<u8>, CertificateFacts)> {
     parsed.flatten().collect()
 }
 
-/// The first certificate and key that belong together, as their places in the two lists.
-fn pair(chain: &[(Vec<u8>, CertificateFacts)], keys: &[PrivateKey]) -> Option<(usize, usize)> {
-    keys.iter().enumerate().find_map(|(at, key)| {
-        let public = key.public_key_der()?;
-        let leaf = chain.iter().position(|(_, facts)| facts.public_key_der == public)?;
-        Some((leaf, at))
+/// The first key that belongs to a certificate, and the place of that in the chain.
+fn pair(chain: &[(Vec<u8>, CertificateFacts)], keys: Vec<Arc<dyn SigningKey>>) -> Option<(usize, Arc<dyn SigningKey>)> {
+    keys.into_iter().find_map(|key| {
+        let public = key.public_key()?;
+        let leaf = chain.iter().position(|(_, facts)| facts.public_key_der == *public)?;
+        Some((leaf, key))
     })
 }
 
 /// The leaf, then each issuer that is there (RFC 8446, section 4.4.2), then other CA certificates;
 /// self-signed roots are left out, since the server has its own.
 fn ordered(mut rest: Vec<(Vec<u8>, CertificateFacts)>, leaf: usize) -> Vec<(Vec<u8>, CertificateFacts)> {
-    let mut chain = vec![rest.swap_remove(leaf)];
-    rest.retain(|(_, facts)| facts.is_ca && !facts.self_issued);
-    while let Some(at) = chain.last().and_then(|(_, last)| rest.iter().position(|(_, f)| f.subject_der == last.issuer_der)) {
+    let mut chain = vec![rest.remove(leaf)];
+    let mut seen = HashSet::new();
+    rest.retain(|(_, facts)| facts.is_ca && !facts.self_issued && seen.insert(facts.fingerprint.clone()));
+    while let Some(at) =
+        chain.last().and_then(|(_, last)| rest.iter().position(|(_, f)| f.subject_der == last.issuer_der))
+    {
         chain.push(rest.remove(at));
     }
     chain.append(&mut rest);
@@ -135,7 +147,7 @@ fn unsupported(material: &Material) -> Failure {
     Failure::new(Code::KeyUnsupported, "The private key is of a kind that cannot be used")
         .at(place(material))
         .at(material.origin.to_string())
-        .because("Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.")
+        .because("It may also be damaged inside. Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.")
         .fix("Have a certificate issued for a key of one of these kinds.")
 }
 
@@ -145,7 +157,10 @@ fn mismatch(cert: &Material, key: &Material, chain: &[(Vec<u8>, CertificateFacts
         .at(place(cert))
         .at(place(key))
         .at(key.origin.to_string())
-        .because(format!("The certificate is {}; its public key is not that of the private key.", crate::error::quoted(&subject)))
+        .because(format!(
+            "The certificate is {}; its public key is not that of the private key.",
+            crate::error::quoted(&subject)
+        ))
         .fix("Name the key that the certificate was requested with.")
 }
 
@@ -159,11 +174,46 @@ fn setting(material: &Material) -> String {
     }
 }
 
-fn capitalized(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "There is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "Permission is denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "It is a folder".to_owned(),
-        _ => error.to_string(),
+#[cfg(test)]
+mod tests {
+    use mcp_mtls_testkit::pki::Pki;
+
+    use super::*;
+    use crate::config::{Entry, EntrySettings};
+
+    #[test]
+    fn the_chain_is_in_the_order_of_tls_whatever_the_order_of_the_file() {
+        let pki = Pki::new();
+        let client = pki.client_of_intermediate();
+        let [leaf, issuer] = &client.cert_pem.split_inclusive("-----END CERTIFICATE-----\n").collect::<Vec<_>>()[..]
+        else {
+            panic!("a leaf and its issuer");
+        };
+        let root = std::fs::read_to_string(pki.client_ca_file()).unwrap();
+        let other = pki.client("bob").cert_pem;
+        for pem in [
+            [leaf, issuer, ""],
+            [issuer, leaf, ""],
+            [&root, issuer, leaf],
+            [&other, issuer, leaf],
+            [leaf, issuer, leaf],
+            [issuer, leaf, issuer],
+        ] {
+            let settings = EntrySettings::new("https://corp.example/").identity(&pem.concat(), &client.key_pem);
+            let tls = Entry::new(settings).resolve().unwrap().tls;
+            let identity = load(&tls.cert.unwrap(), tls.key.as_ref()).unwrap();
+            assert_eq!(identity.certified().cert, client.chain());
+        }
+    }
+
+    #[test]
+    fn a_ca_that_is_no_issuer_of_ours_comes_last() {
+        let pki = Pki::new();
+        let (client, server) = (pki.client_of_intermediate(), pki.server_identity_of_intermediate());
+        let settings = EntrySettings::new("https://corp.example/")
+            .identity(&format!("{}{}", server.cert_pem, client.cert_pem), &client.key_pem);
+        let tls = Entry::new(settings).resolve().unwrap().tls;
+        let identity = load(&tls.cert.unwrap(), tls.key.as_ref()).unwrap();
+        assert_eq!(identity.certified().cert, [client.chain(), vec![server.chain()[1].clone()]].concat());
     }
 }

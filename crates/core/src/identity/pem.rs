@@ -45,6 +45,8 @@ pub enum PemProblem {
     BrokenCertificate,
     /// A key that is not one inside.
     BrokenKey,
+    /// A PKCS#12 file (`.p12`, `.pfx`).
+    Pkcs12,
 }
 
 impl PemProblem {
@@ -57,7 +59,8 @@ impl PemProblem {
             Self::Unclosed => "A `-----BEGIN` line has no matching `-----END` line; the end may be cut off.",
             Self::NotBase64 => "Between the `-----BEGIN` and `-----END` lines stands something that is not Base64.",
             Self::BrokenCertificate => "A certificate in it is damaged: its contents are not X.509.",
-            Self::BrokenKey => "A private key in it is damaged, or of an unknown form.",
+            Self::BrokenKey => "A private key in it is damaged: its contents are not DER.",
+            Self::Pkcs12 => "It is a PKCS#12 file (.p12, .pfx), which this version does not read.",
         }
     }
 }
@@ -67,10 +70,10 @@ impl PemProblem {
 /// # Errors
 /// What keeps the contents from being read; a block that is not wanted is no error but listed.
 pub fn read(bytes: &[u8]) -> Result<Pem, PemProblem> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
+    let text = as_text(bytes);
+    if text.chars().all(|c| c.is_whitespace() || c == '\u{feff}') {
         return Err(PemProblem::Empty);
     }
-    let text = as_text(bytes);
     if !text.contains(BEGIN) {
         return read_der(bytes);
     }
@@ -100,13 +103,13 @@ impl Pem {
             // RFC 1421 headers, as OpenSSL writes for encrypted PKCS#1 and SEC1 keys.
             _ if label.ends_with("PRIVATE KEY") && body.contains("ENCRYPTED") => self.encrypted_keys += 1,
             "PRIVATE KEY" => {
-                self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(decode(body)?.to_vec()))));
+                self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key(body)?))));
             }
             "RSA PRIVATE KEY" => {
-                self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(decode(body)?.to_vec()))));
+                self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(key(body)?))));
             }
             "EC PRIVATE KEY" => {
-                self.keys.push(PrivateKey::new(PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(decode(body)?.to_vec()))));
+                self.keys.push(PrivateKey::new(PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(key(body)?))));
             }
             // They stand beside keys and say nothing that the key does not say.
             "EC PARAMETERS" | "DH PARAMETERS" => {}
@@ -155,8 +158,14 @@ fn in_words(label: &str) -> String {
 
 fn read_der(bytes: &[u8]) -> Result<Pem, PemProblem> {
     let mut pem = Pem::default();
+    let Some(inside) = sequence(bytes) else { return Err(PemProblem::Unrecognized) };
     if CertificateFacts::parse(bytes).is_ok() {
         pem.certificates.push(bytes.to_vec());
+    } else if inside.starts_with(PKCS12_VERSION) {
+        return Err(PemProblem::Pkcs12);
+    } else if sequence_at(inside).is_some_and(|(algorithm, _)| ENCRYPTIONS.iter().any(|oid| algorithm.starts_with(oid)))
+    {
+        pem.encrypted_keys += 1;
     } else if let Some(key) = PrivateKey::from_der(bytes.to_vec()) {
         pem.keys.push(key);
     } else {
@@ -172,12 +181,43 @@ fn as_text(bytes: &[u8]) -> Zeroizing<String> {
         _ => String::from_utf8_lossy(bytes),
     };
     let text = Zeroizing::new(text.into_owned());
-    if text.contains("\\n") { Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n")) } else { text }
+    if !text.contains("\\n") {
+        return text;
+    }
+    let text = Zeroizing::new(text.replace("\\r", ""));
+    Zeroizing::new(text.replace("\\n", "\n"))
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    let units: Zeroizing<Vec<u16>> =
+        bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect::<Vec<_>>().into();
     String::from_utf16_lossy(&units).into()
+}
+
+/// The DER of a key. What is inside of it, the cryptography in use must know.
+fn key(body: &str) -> Result<Vec<u8>, PemProblem> {
+    let der = decode(body)?;
+    sequence(&der).ok_or(PemProblem::BrokenKey)?;
+    Ok(der.to_vec())
+}
+
+/// What is inside of a DER sequence that nothing follows.
+fn sequence(der: &[u8]) -> Option<&[u8]> {
+    sequence_at(der).and_then(|(inside, rest)| rest.is_empty().then_some(inside))
+}
+
+/// What is inside of the DER sequence that begins here, and what follows it.
+fn sequence_at(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&first, rest) = der.strip_prefix(&[0x30])?.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        // Four bytes hold every length that a file has.
+        let small = (1..=4).contains(&length.len());
+        (small.then(|| length.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))?, rest)
+    };
+    rest.split_at_checked(length)
 }
 
 fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
@@ -189,6 +229,15 @@ fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
 }
 
 const BEGIN: &str = "-----BEGIN ";
+
+/// The version of PFX (RFC 7292, section 4).
+const PKCS12_VERSION: &[u8] = &[0x02, 0x01, 0x03];
+
+/// The object identifiers of password-based encryption, but for their last part: PKCS#5 and PKCS#12.
+const ENCRYPTIONS: [&[u8]; 2] = [
+    &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05],
+    &[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c],
+];
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

@@ -12,7 +12,12 @@ use crate::http::{Body, Response, StatusCode, header};
 
 /// Reads the answer to the request `id`; other messages go to `outbox`. What is left of an event
 /// stream after the answer is read in the background, so that its connection is used again.
-pub(super) async fn finish(response: Response, id: &Id, outbox: &Outbox, rests: &Mutex<JoinSet<()>>) -> Result<Message> {
+pub(super) async fn finish(
+    response: Response,
+    id: &Id,
+    outbox: &Outbox,
+    rests: &Mutex<JoinSet<()>>,
+) -> Result<Message> {
     if !response.status.is_success() {
         return error_answer(response, id).await;
     }
@@ -116,7 +121,10 @@ async fn not_mcp(response: Response) -> Failure {
     let media_type = if head.media_type.is_empty() { "nothing".to_owned() } else { quoted(&head.media_type) };
     Failure::new(Code::ProtocolViolation, "The server did not answer the request as an MCP server does")
         .at(format!("HTTP {}", head.status))
-        .because(format!("The answer is {media_type}, not application/json or text/event-stream; it begins {}.", words(&body)))
+        .because(format!(
+            "The answer is {media_type}, not application/json or text/event-stream; it begins {}.",
+            words(&body)
+        ))
         .fix("Check that the URL is that of the MCP endpoint, with its path.")
 }
 
@@ -171,7 +179,8 @@ impl Head {
                 .fix("Have the server ask for a certificate on this host and port; asking after the URL is read cannot work over TLS 1.3.");
         }
         match status {
-            401 => failure.fix("Send the credentials that it wants in `headers`: \"Authorization\": \"Bearer {env:TOKEN}\"."),
+            401 => failure
+                .fix("Send the credentials that it wants in `headers`: \"Authorization\": \"Bearer {env:TOKEN}\"."),
             403 => failure.fix("Have access granted to the owner of the certificate or the credentials."),
             404 | 405 => failure.fix("Check the path of the URL: it must be the MCP endpoint itself."),
             413 => failure.fix("Have the limit of the server, or of the proxy before it, raised."),
@@ -189,7 +198,8 @@ fn words(body: &[u8]) -> String {
 
 /// The title of a page, or the first line that is not empty.
 fn first_words(text: &str) -> String {
-    let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map(|(title, _)| title.trim());
+    let title =
+        text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map(|(title, _)| title.trim());
     let line = || text.lines().map(str::trim).find(|line| !line.is_empty());
     title.or_else(line).unwrap_or_default().to_owned()
 }

@@ -61,7 +61,8 @@ impl Events {
         let of_mcp = event.event.as_deref().is_none_or(|name| name.is_empty() || name == "message");
         let data = event.data.filter(|data| of_mcp && !data.is_empty());
         let read = data.map_or_else(|| Ok(Vec::new()), |data| Message::read(data.into()));
-        let (messages, malformed) = read.map_or_else(|malformed| (Vec::new(), Some(malformed)), |messages| (messages, None));
+        let (messages, malformed) =
+            read.map_or_else(|malformed| (Vec::new(), Some(malformed)), |messages| (messages, None));
         Some(Ok(Event { messages, malformed, id: event.id, retry: event.retry }))
     }
 }

@@ -92,7 +92,8 @@ impl Message {
         if members.is_empty() {
             return Err(Malformed::NotMessage);
         }
-        let read = |member: &RawValue| Ok(Self { raw: text.slice_ref(member.get().as_bytes()), kind: scan(member.get())? });
+        let read =
+            |member: &RawValue| Ok(Self { raw: text.slice_ref(member.get().as_bytes()), kind: scan(member.get())? });
         members.into_iter().map(read).collect()
     }
 
@@ -213,9 +214,8 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D:
 }
 
 fn scan(json: &str) -> Result<Kind, Malformed> {
-    let envelope: Envelope<'_> = serde_json::from_str(json).map_err(|error| {
-        if error.is_data() { Malformed::NotMessage } else { Malformed::NotJson }
-    })?;
+    let envelope: Envelope<'_> = serde_json::from_str(json)
+        .map_err(|error| if error.is_data() { Malformed::NotMessage } else { Malformed::NotJson })?;
     let id = envelope.id.map(|id| Id::read(id).ok_or(Malformed::NotMessage)).transpose()?;
     match (envelope.method, envelope.result || envelope.error, id) {
         (Some(method), false, Some(id)) => Ok(Kind::Request { id, method: method.into_owned() }),
@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn batches_are_split() {
-        let messages = Message::read(Bytes::from_static(b"[{\"id\":1,\"method\":\"a\"},\n {\"method\":\"b\"}]")).unwrap();
+        let messages =
+            Message::read(Bytes::from_static(b"[{\"id\":1,\"method\":\"a\"},\n {\"method\":\"b\"}]")).unwrap();
         let raws: Vec<_> = messages.iter().map(|message| &message.raw()[..]).collect();
         assert_eq!(raws, [&b"{\"id\":1,\"method\":\"a\"}"[..], b"{\"method\":\"b\"}"]);
     }
@@ -303,8 +304,14 @@ mod tests {
     fn an_answer_without_an_id_gets_that_of_the_request() {
         let Kind::Request { id, .. } = one("{\"id\":\"7\",\"method\":\"m\"}").unwrap().kind else { panic!() };
         for (text, expected) in [
-            ("{\"jsonrpc\":\"2.0\", \"id\" : null,\"error\":{\"id\":3}}", "{\"jsonrpc\":\"2.0\", \"id\" : \"7\",\"error\":{\"id\":3}}"),
-            ("{\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}", "{\"id\":\"7\",\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}"),
+            (
+                "{\"jsonrpc\":\"2.0\", \"id\" : null,\"error\":{\"id\":3}}",
+                "{\"jsonrpc\":\"2.0\", \"id\" : \"7\",\"error\":{\"id\":3}}",
+            ),
+            (
+                "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}",
+                "{\"id\":\"7\",\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}",
+            ),
             ("{\"error\":{\"id\":null}}", "{\"id\":\"7\",\"error\":{\"id\":null}}"),
         ] {
             let message = one(text).unwrap().with_id(&id);

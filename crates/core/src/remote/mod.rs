@@ -110,7 +110,8 @@ impl Remote {
         let mut headers = HeaderMap::new();
         self.session.add_to(&mut headers);
         // The server may refuse it (405), and nobody is left to be told.
-        let _ = self.client.send(Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), sent: None }).await;
+        let _ =
+            self.client.send(Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), sent: None }).await;
         self.session.forget();
     }
 

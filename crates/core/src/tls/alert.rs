@@ -13,16 +13,23 @@ pub(super) fn meaning(alert: Alert) -> Meaning {
         Alert::CloseNotify => ("close_notify", None),
         Alert::UnexpectedMessage => ("unexpected_message", None),
         Alert::BadRecordMac => ("bad_record_mac", None),
-        Alert::HandshakeFailure => ("handshake_failure", Some("the server found no acceptable certificate or parameters")),
+        Alert::HandshakeFailure => {
+            ("handshake_failure", Some("the server found no acceptable certificate or parameters"))
+        }
         Alert::BadCertificate => ("bad_certificate", Some("the server finds the certificate invalid")),
         Alert::UnsupportedCertificate => {
             ("unsupported_certificate", Some("the server finds the certificate to be of the wrong type or purpose"))
         }
         Alert::CertificateRevoked => ("certificate_revoked", Some("the certificate is revoked")),
         Alert::CertificateExpired => ("certificate_expired", Some("the certificate is expired or not yet valid")),
-        Alert::CertificateUnknown => ("certificate_unknown", Some("the server refuses the certificate for a reason of its own")),
+        Alert::CertificateUnknown => {
+            ("certificate_unknown", Some("the server refuses the certificate for a reason of its own"))
+        }
         Alert::IllegalParameter => ("illegal_parameter", None),
-        Alert::UnknownCA => ("unknown_ca", Some("the server does not trust the CA that issued the certificate, or an intermediate is missing")),
+        Alert::UnknownCA => (
+            "unknown_ca",
+            Some("the server does not trust the CA that issued the certificate, or an intermediate is missing"),
+        ),
         Alert::AccessDenied => ("access_denied", Some("the certificate is valid, and its owner has no access")),
         Alert::DecodeError => ("decode_error", None),
         Alert::DecryptError => ("decrypt_error", Some("the server could not verify the signature of our key")),

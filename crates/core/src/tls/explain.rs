@@ -5,10 +5,10 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
 use time::OffsetDateTime;
 
+use super::Peer;
 use super::alert::meaning;
 use super::evidence::{Evidence, Offer};
 use super::tap::tls_error;
-use super::Peer;
 use crate::error::{Code, Failure, quoted};
 use crate::identity::Identity;
 use crate::identity::facts::{CertificateFacts, date, distinguished_name};
@@ -30,15 +30,17 @@ pub(super) fn handshake(
                 .because("Its answer to the TLS greeting is no TLS record; plain HTTP servers answer like that.")
                 .fix("Check the port of the URL: the TLS port of the server is another one.")
         }
-        Some(TlsError::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-            | PeerIncompatible::ServerDoesNotSupportTls12Or13)) => version_too_old(evidence),
+        Some(TlsError::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig | PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        )) => version_too_old(evidence),
         Some(other) => Failure::new(Code::TlsFailed, format!("The TLS handshake with {} failed", evidence.target))
             .because(format!("The TLS library says: {other}.")),
-        None if evidence.offer == Offer::NotAsked => {
-            Failure::new(Code::ConnectionLost, format!("{} ended the connection during the TLS handshake", evidence.target))
-                .because(broken(error))
-                .fix("Check that the port of the URL is a TLS port, and that no firewall or proxy cuts the connection.")
-        }
+        None if evidence.offer == Offer::NotAsked => Failure::new(
+            Code::ConnectionLost,
+            format!("{} ended the connection during the TLS handshake", evidence.target),
+        )
+        .because(broken(error))
+        .fix("Check that the port of the URL is a TLS port, and that no firewall or proxy cuts the connection."),
         None => closed_after_certificate(evidence, &broken(error), identity),
     };
     let failure = place(failure, evidence);
@@ -55,8 +57,10 @@ pub(super) fn lost(evidence: &Evidence, cause: &str, identity: Option<&Identity>
         None if !evidence.heard && matches!(evidence.offer, Offer::Presented | Offer::NoneConfigured) => {
             closed_after_certificate(evidence, cause, identity)
         }
-        None => Failure::new(Code::ConnectionLost, format!("The connection to {} broke before the answer", evidence.target))
-            .because(cause),
+        None => {
+            Failure::new(Code::ConnectionLost, format!("The connection to {} broke before the answer", evidence.target))
+                .because(cause)
+        }
     };
     place(failure, evidence)
 }
@@ -105,10 +109,12 @@ fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Opti
                 .fix("Check the host of the URL.")
         }
         (_, _, AlertDescription::HandshakeFailure) => {
-            Failure::new(Code::TlsFailed, format!("{} refused the TLS handshake", evidence.target))
-                .because(format!("{told} without asking for a client certificate: nothing it offers is offered here too."))
+            Failure::new(Code::TlsFailed, format!("{} refused the TLS handshake", evidence.target)).because(format!(
+                "{told} without asking for a client certificate: nothing it offers is offered here too."
+            ))
         }
-        _ => Failure::new(Code::TlsFailed, format!("{} ended the TLS connection", evidence.target)).because(format!("{told}.")),
+        _ => Failure::new(Code::TlsFailed, format!("{} ended the TLS connection", evidence.target))
+            .because(format!("{told}.")),
     };
     failure.evidence("alert", meaning.name)
 }
@@ -116,7 +122,9 @@ fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Opti
 /// Node and Java close the connection without an alert when they refuse a certificate.
 fn closed_after_certificate(evidence: &Evidence, cause: &str, identity: Option<&Identity>) -> Failure {
     let failure = about_ours(evidence, identity).because(match evidence.offer {
-        Offer::Presented => "The server closed the connection right after our certificate, without a word; likely it refuses it.",
+        Offer::Presented => {
+            "The server closed the connection right after our certificate, without a word; likely it refuses it."
+        }
         _ => "The server asked for a client certificate and closed the connection when none came.",
     });
     with_identity(failure, evidence, identity).because(cause)
@@ -130,8 +138,11 @@ fn about_ours(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
             .fix("Set `cert` and `key` (--cert and --key) to your client certificate and its private key."),
         Some(identity) if identity.facts().not_after < now => {
             let end = date(identity.facts().not_after, now);
-            Failure::new(Code::CertificateExpired, format!("Your client certificate expired on {end}"))
-                .fix(format!("Renew the certificate in {} ({}).", identity.place(), identity.origin()))
+            Failure::new(Code::CertificateExpired, format!("Your client certificate expired on {end}")).fix(format!(
+                "Renew the certificate in {} ({}).",
+                identity.place(),
+                identity.origin()
+            ))
         }
         Some(identity) if identity.facts().not_before > now => {
             let start = date(identity.facts().not_before, now);
@@ -139,7 +150,8 @@ fn about_ours(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
                 .fix("Check this machine's clock.")
         }
         Some(identity) => {
-            let failure = Failure::new(Code::CertificateRefused, format!("{} refused the client certificate", evidence.target));
+            let failure =
+                Failure::new(Code::CertificateRefused, format!("{} refused the client certificate", evidence.target));
             let usages = &identity.facts().extended_key_usages;
             if !usages.is_empty() && !usages.iter().any(|usage| usage == "clientAuth" || usage == "any") {
                 return failure
@@ -209,9 +221,12 @@ fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Tru
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             let starts = leaf.map_or_else(String::new, |leaf| format!(" before {}", date(leaf.not_before, now)));
-            Failure::new(Code::ServerCertificateNotYetValid, format!("The certificate of {target} is not valid{starts}"))
-                .because(format!("It is {subject}."))
-                .fix("Check this machine's clock.")
+            Failure::new(
+                Code::ServerCertificateNotYetValid,
+                format!("The certificate of {target} is not valid{starts}"),
+            )
+            .because(format!("It is {subject}."))
+            .fix("Check this machine's clock.")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             let names = leaf.map(|leaf| leaf.names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "));
@@ -221,8 +236,10 @@ fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Tru
                 .fix("Write one of its names as the host of the URL.")
         }
         CertificateError::UnknownIssuer => unknown_issuer(evidence, &chain, trust),
-        other => Failure::new(Code::ServerCertificateInvalid, format!("The certificate of {target} cannot be accepted"))
-            .because(format!("It is {subject}. The verifier says: {other}.")),
+        other => {
+            Failure::new(Code::ServerCertificateInvalid, format!("The certificate of {target} cannot be accepted"))
+                .because(format!("It is {subject}. The verifier says: {other}."))
+        }
     };
     match leaf {
         Some(leaf) => failure.evidence("server_certificate", leaf.fingerprint.clone()),
@@ -231,14 +248,20 @@ fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Tru
 }
 
 fn unknown_issuer(evidence: &Evidence, chain: &[CertificateFacts], trust: &Trust) -> Failure {
-    let failure =
-        Failure::new(Code::ServerIssuerUnknown, format!("The certificate of {} is signed by an unknown CA", evidence.target));
+    let failure = Failure::new(
+        Code::ServerIssuerUnknown,
+        format!("The certificate of {} is signed by an unknown CA", evidence.target),
+    );
     let Some(leaf) = chain.first() else { return failure };
     let last = chain.last().unwrap_or(leaf);
     let failure = if leaf.self_issued {
         failure.because(format!("It is {}, signed by itself.", quoted(&leaf.subject)))
     } else {
-        failure.because(format!("It is {}, and the chain ends at the issuer {}.", quoted(&leaf.subject), quoted(&last.issuer)))
+        failure.because(format!(
+            "It is {}, and the chain ends at the issuer {}.",
+            quoted(&leaf.subject),
+            quoted(&last.issuer)
+        ))
     };
     let failure = match trust.source() {
         Some((file, subjects)) => {

@@ -112,7 +112,10 @@ impl Trust {
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trust").field("ca", &self.source).field("system_roots", &self.system_roots).finish_non_exhaustive()
+        f.debug_struct("Trust")
+            .field("ca", &self.source)
+            .field("system_roots", &self.system_roots)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,3 +1,6 @@
 //! The tests of the library as a whole.
 
+mod config;
+mod identity;
+mod library;
 mod rooms;

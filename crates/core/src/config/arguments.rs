@@ -1,0 +1,80 @@
+//! Secrets in an argument list, where every process of the machine can read them: they are refused.
+
+use super::origin::Origin;
+use super::reference::literal;
+use crate::error::{Code, Failure, Result};
+use crate::secret::Secret;
+
+/// Refuses the literal value of a credential header. The name of an authentication scheme before a
+/// reference may stand there.
+pub(super) fn refuse_credential(name: &str, written: &Secret, origin: &Origin) -> Result<()> {
+    if !is_argument(origin) || !is_credential(&name.to_ascii_lowercase()) {
+        return Ok(());
+    }
+    let (literal, any) = literal(written, origin)?;
+    let literal = literal.expose().trim();
+    if any && literal.len() <= SCHEME && literal.chars().all(|c| c.is_ascii_alphabetic()) {
+        return Ok(());
+    }
+    Err(stands(&format!("The value of the header `{name}`"), origin)
+        .fix(format!("Write -H '{name}: {{env:NAME}}' or -H '{name}: {{file:PATH}}', or use a configuration file.")))
+}
+
+/// Refuses the literal password of a proxy. The text is looked at as it is, since with references
+/// in it, or without a scheme, it is no URL yet.
+pub(super) fn refuse_password(written: &Secret, origin: &Origin) -> Result<()> {
+    if !is_argument(origin) {
+        return Ok(());
+    }
+    let (literal, _) = literal(written, origin)?;
+    let literal = literal.expose();
+    let authority = literal.split_once("://").map_or(literal, |(_, rest)| rest);
+    let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
+    if password.is_none_or(str::is_empty) {
+        return Ok(());
+    }
+    Err(stands("The password of the proxy", origin)
+        .fix("Write --proxy '{env:NAME}' or --proxy '{file:PATH}', where the whole URL stands."))
+}
+
+/// Refuses a literal private key; `flag` is the name of the flag.
+pub(super) fn refuse_key(flag: &str, origin: &Origin) -> Result<()> {
+    if !is_argument(origin) {
+        return Ok(());
+    }
+    Err(stands("A private key", origin).fix(format!("Write --{flag} FILE, or --{flag} '{{env:NAME}}'.")))
+}
+
+fn is_argument(origin: &Origin) -> bool {
+    matches!(origin, Origin::Flag(_))
+}
+
+/// Whether a header of this name carries a credential.
+fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|word| name.contains(word))
+}
+
+fn stands(what: &str, origin: &Origin) -> Failure {
+    Failure::new(Code::SecretInArguments, format!("{what} stands in the argument list"))
+        .at(origin.to_string())
+        .because("Every process on this machine can read it there.")
+}
+
+/// Words in the names of headers that carry credentials.
+const CREDENTIALS: [&str; 12] = [
+    "auth",
+    "bearer",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "passphrase",
+    "password",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
+
+/// The longest name of an authentication scheme in use, `Negotiate`, and a bit.
+const SCHEME: usize = 10;

@@ -1,0 +1,151 @@
+//! Every way in which a value of the right kind is refused: URLs, references, headers, certificates and keys.
+
+use insta::assert_snapshot;
+
+use super::{Folder, entry, refused, told, with};
+
+#[test]
+fn urls() {
+    let url = |url: &str| refused(format!(r#"{{ "mcp": {{ "corp": {{ "url": "{url}" }} }} }}"#));
+    assert_snapshot!(url("http://corp.example/mcp"), @"
+    config-invalid-value: The URL of the server cannot be used
+    at: [dir]/config.jsonc:1, mcp.corp.url
+    why: Without TLS only servers on this machine's loopback are reached.
+    fix: Write https:// instead of http://.
+    ");
+    assert_snapshot!(url("corp.example/mcp"), @"
+    config-invalid-value: The URL of the server cannot be used
+    at: [dir]/config.jsonc:1, mcp.corp.url
+    why: It does not begin with https://.
+    fix: Write https://HOST/PATH.
+    ");
+    assert_snapshot!(url("https://alice:hunter2@corp.example/mcp"), @r#"
+    config-invalid-value: The URL of the server cannot be used
+    at: [dir]/config.jsonc:1, mcp.corp.url
+    why: It holds a user name or a password.
+    fix: Send them in `headers`: "Authorization": "Basic {file:…}".
+    "#);
+    assert_snapshot!(url("https://corp.example/mcp#tools"), @"
+    config-invalid-value: The URL of the server cannot be used
+    at: [dir]/config.jsonc:1, mcp.corp.url
+    why: It has a fragment (`#…`), which no server ever sees.
+    fix: Remove the fragment.
+    ");
+    assert_snapshot!(url("wss://corp.example/mcp"), @"
+    config-invalid-value: The URL of the server cannot be used
+    at: [dir]/config.jsonc:1, mcp.corp.url
+    why: It does not begin with https://.
+    fix: Write https://HOST/PATH.
+    ");
+    assert_snapshot!(url("https://corp.example:99999/"), @"
+    config-invalid-value: The URL of the server cannot be used
+    at: [dir]/config.jsonc:1, mcp.corp.url
+    why: As a URL it is wrong: invalid port number.
+    fix: Write https://HOST/PATH.
+    ");
+    assert_snapshot!(refused(r#"{ "mcp": { "corp": { "headers": {} } } }"#), @r#"
+    config-invalid-value: The entry `corp` has no `url`
+    at: [dir]/config.jsonc:1, mcp.corp
+    fix: Add "url": "https://…".
+    "#);
+    for not_loopback in ["http://10.0.0.1/", "http://localhost.example/", "http://127.0.0.1.example/", "http://[::2]/"]
+    {
+        assert!(url(not_loopback).contains("loopback"), "{not_loopback}");
+    }
+}
+
+#[test]
+fn references_without_a_value() {
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "{env:MCP_MTLS_SURELY_UNSET}" }"#)), @"
+    reference-unresolved: The environment variable `MCP_MTLS_SURELY_UNSET` is not set
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    why: Some hosts start servers with a cleared environment.
+    fix: Set MCP_MTLS_SURELY_UNSET where the host passes it on (its `env` setting), or use {file:…}.
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "{file:none}" }"#)), @"
+    reference-unresolved: The file `[dir]/none` of a reference cannot be read
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    why: There is no such file.
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "{command:./none --role x}" }"#)), @"
+    reference-unresolved: The command `./none` of a reference failed
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    why: There is no such file.
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "{command:sh -c 'x}" }"#)), @"
+    reference-unresolved: The command of a reference cannot be read
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    fix: Close its quotation marks. Words are split as a POSIX shell does, without expansion.
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "{evn:TEAM}" }"#)), @"
+    reference-unresolved: `{evn:…}` is not a reference
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    fix: Did you mean `{env:…}`?
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "{env:}" }"#)), @"
+    reference-unresolved: `{env:}` names nothing
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "Bearer {env:TEAM" }"#)), @"
+    reference-unresolved: The reference `{env…` is not closed
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    fix: Add its `}`.
+    ");
+    assert_snapshot!(refused(with(r#""headers": { "X-Team": "${input:team}" }"#)), @"
+    reference-unresolved: `${input…}` cannot be translated
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    why: It is another host's notation.
+    fix: Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}.
+    ");
+    // Only the entry in use counts.
+    let text = r#"{ "mcp": { "other": { "url": "{env:MCP_MTLS_SURELY_UNSET}" }, "corp": { "url": "https://corp.example/" } } }"#;
+    Folder::new().resolve(text).expect("the other entry's variable does not matter");
+}
+
+#[test]
+fn headers() {
+    let headers = |headers: &str| refused(with(&format!(r#""headers": {{ {headers} }}"#)));
+    assert_snapshot!(headers(r#""X Team": "a""#), @"
+    config-invalid-value: “X Team” is not a header name
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X Team
+    why: Names are letters, digits and hyphens (RFC 9110, section 5.1).
+    ");
+    assert_snapshot!(headers(r#""Mcp-Session-Id": "a""#), @"
+    config-invalid-value: The header `Mcp-Session-Id` cannot be set
+    at: [dir]/config.jsonc:3, mcp.corp.headers.Mcp-Session-Id
+    why: The connection sets it by itself.
+    fix: Remove it.
+    ");
+    assert_snapshot!(headers(r#""X-Team": "a\nX-Other: b""#), @"
+    config-invalid-value: The value of the header `X-Team` cannot be sent
+    at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    why: It holds a line break, a control character or text beyond ASCII.
+    ");
+    for ours in
+        ["Host", "content-length", "Transfer-Encoding", "MCP-Protocol-Version", "Last-Event-ID", "Connection", "TE"]
+    {
+        assert!(headers(&format!(r#""{ours}": "a""#)).contains("cannot be set"), "{ours}");
+    }
+}
+
+#[test]
+fn material_that_names_nothing() {
+    assert_snapshot!(refused(with(r#""tls": { "ca": "  " }"#)), @"
+    config-invalid-value: `ca` is empty
+    at: [dir]/config.jsonc:3, mcp.corp.tls.ca
+    fix: Name a file, or remove the setting.
+    ");
+    assert_snapshot!(refused(with(r#""tls": { "ca": "MIIB\nAAAA" }"#)), @"
+    config-invalid-value: `ca` is neither a path nor PEM text
+    at: [dir]/config.jsonc:3, mcp.corp.tls.ca
+    why: It has several lines and no `-----BEGIN` line.
+    ");
+    let base64 = format!("MIGH{}", "Aa0+".repeat(30));
+    let failure = entry(&format!(r#""tls": {{ "cert": "me.pem", "key": "{base64}" }}"#)).unwrap_err();
+    assert!(!told(&failure).contains("Aa0+"), "{failure}");
+    let why = told(&failure);
+    assert_snapshot!(why.split_once("why").map_or("", |(_, why)| why), @"
+    : It is Base64 alone.
+    fix: Add the `-----BEGIN …-----` and `-----END …-----` lines.
+    ");
+}

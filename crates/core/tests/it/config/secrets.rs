@@ -1,0 +1,155 @@
+//! No error and no `Debug` output shows a secret, whatever setting it stands in and whatever fails.
+
+use std::fmt::Debug;
+
+use mcp_mtls_core::config::{Entry, EntrySettings, File, Header, find};
+use mcp_mtls_core::error::Failure;
+use mcp_mtls_core::identity::Identity;
+use mcp_mtls_core::trust::Trust;
+
+use super::{Folder, told, with};
+
+#[test]
+fn in_no_setting_of_a_file() {
+    let folder = Folder::new();
+    folder.write("secret", MARK);
+    folder.write("pem", PEM);
+    let mut resolved = 0;
+    for written in [
+        MARK,
+        "{file:secret}",
+        &format!("{{evn:{MARK}}}"),
+        &format!("${{X:-{MARK}}}"),
+        &format!("{{env:X {MARK}"),
+        &format!("{{command:false {MARK}}}"),
+    ] {
+        for keys in KEYS {
+            let text =
+                format!("{{ \"mcp\": {{ \"corp\": {{ {} }} }} }}", keys.replace('@', &written.replace('"', "\\\"")));
+            resolved += usize::from(probe(&folder, &text));
+        }
+    }
+    assert!(resolved > 5, "and some of them are what one may write: {resolved}");
+    // What is no PEM after all, and what is broken at any place.
+    for pem in
+        [PEM.to_owned(), PEM.replace("PRIVATE KEY", "CERTIFICATE"), PEM.replace("END", "EDN"), PEM.replace("-----", "")]
+    {
+        folder.write("pem", pem);
+        for key in ["cert", "ca", "key"] {
+            probe(
+                &folder,
+                &with(&format!(r#""tls": {{ "cert": "pem", "{key}": "{{file:pem}}" }}"#).replacen(
+                    r#""cert": "pem", "cert""#,
+                    r#""cert""#,
+                    1,
+                )),
+            );
+            probe(
+                &folder,
+                &with(&format!(r#""tls": {{ "cert": "pem", "{key}": "pem" }}"#).replacen(
+                    r#""cert": "pem", "cert""#,
+                    r#""cert""#,
+                    1,
+                )),
+            );
+        }
+    }
+}
+
+#[test]
+fn in_no_syntax_error() {
+    let folder = Folder::new();
+    let text = with(&format!(r#""headers": {{ "Authorization": "{MARK}" }}"#));
+    for cut in (0..text.len()).filter(|cut| text.is_char_boundary(*cut)) {
+        probe(&folder, &text[..cut]);
+        probe(&folder, &format!("{}\u{1}{}", &text[..cut], &text[cut..]));
+    }
+}
+
+#[test]
+fn in_no_flag() {
+    for text in [
+        MARK.to_owned(),
+        format!("{MARK}: x"),
+        format!("A={MARK}"),
+        format!("A {MARK}: b"),
+        format!("Authorization: {MARK}"),
+    ] {
+        let Ok(header) = text.parse::<Header>();
+        let mut flags = EntrySettings::new("");
+        // As a name it is a header like any other.
+        if header.value.is_some() && header.name == MARK {
+            continue;
+        }
+        flags.headers = Some(vec![header]);
+        look(&flags);
+        look(&Entry::from_flags("https://corp.example/", flags).resolve());
+    }
+    for url in [
+        format!("https://u:{MARK}@corp.example/"),
+        format!("https://corp.example/?t={MARK}"),
+        format!("http://127.0.0.1/?t={MARK}"),
+        format!("https://[{MARK}/"),
+    ] {
+        look(&Entry::from_flags(&url, EntrySettings::default()).resolve());
+        look(&Entry::from_flags(&url, EntrySettings::new("").ca("ca.pem")).resolve());
+    }
+}
+
+/// Reads, resolves and loads, and looks at all that comes of it. Whether it resolved.
+fn probe(folder: &Folder, text: &str) -> bool {
+    let path = folder.write("config.jsonc", text);
+    look(&File::read(&path));
+    let entry = find("corp", Some(&path));
+    look(&entry);
+    let Ok(entry) = entry else { return false };
+    for warning in entry.warnings() {
+        clean(warning);
+    }
+    let endpoint = entry.resolve();
+    look(&endpoint);
+    let Ok(endpoint) = endpoint else { return false };
+    clean(&format!("{endpoint:?}{endpoint:#?}{:?}", endpoint.warnings));
+    look(&Identity::load(&endpoint.tls));
+    look(&Trust::load(&endpoint.tls));
+    true
+}
+
+/// Looks at a value or a failure.
+fn look<T: Debug>(value: &T) {
+    clean(&format!("{value:?}"));
+    clean(&format!("{value:#?}"));
+}
+
+fn clean(text: &str) {
+    assert!(!text.contains(MARK), "{text}");
+}
+
+#[test]
+fn the_display_of_a_failure_has_no_more_than_its_debug() {
+    let failure = Entry::new(EntrySettings::new("x")).resolve().unwrap_err();
+    let all = format!("{failure:?}");
+    assert!(all.contains(failure.facts().what.as_str()) && told(&failure).contains(&failure.facts().why[0]));
+    let _: &dyn std::error::Error = &failure as &Failure;
+}
+
+const MARK: &str = "hunter2xK3y";
+
+/// A private key whose contents begin with the mark.
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\nhunter2xK3yAAAAAAAA\n-----END PRIVATE KEY-----\n";
+
+/// Entries with a place for a secret.
+const KEYS: [&str; 12] = [
+    r#""url": "@""#,
+    r#""url": "https://u:@@corp.example/""#,
+    r#""url": "https://corp.example/?token=@""#,
+    r#""url": "http://localhost/?token=@", "tls": { "ca": "x" }"#,
+    r#""url": "https://corp.example/", "headers": { "Authorization": "Bearer @" }"#,
+    r#""url": "https://corp.example/", "headers": { "Authorization": "@\n" }"#,
+    r#""url": "https://corp.example/", "headers": { "Authorization": ["@"] }"#,
+    r#""url": "https://corp.example/", "headers": "@""#,
+    r#""url": "https://corp.example/", "proxy": "http://u:@@proxy.example""#,
+    r#""url": "https://corp.example/", "timeout": "@", "type": "@""#,
+    r#""url": "https://corp.example/", "oauth": { "clientSecret": "@" }"#,
+    r#""url": "https://corp.example/", "tls": { "passphrase": "@" }"#,
+];

@@ -1,0 +1,288 @@
+//! Every way in which an identity is refused: the code, and what is told.
+
+use insta::assert_snapshot;
+use mcp_mtls_core::error::Failure;
+use mcp_mtls_testkit::pki::{KeyKind, Pki};
+
+use super::{load, load_file, text};
+
+/// All that is told of a failure, with `[dir]` for the folder of the PKI.
+fn told(pki: &Pki, failure: &Failure) -> String {
+    crate::config::told(failure).replace(text(pki.dir()), "[dir]")
+}
+
+/// What is told when `cert` is this file alone.
+fn cert(pki: &Pki, content: impl AsRef<[u8]>) -> String {
+    told(pki, &load_file(pki, content).expect_err("it must be refused"))
+}
+
+/// What is told when `key` is this file, beside a good certificate.
+fn key(pki: &Pki, content: impl AsRef<[u8]>) -> String {
+    let alice = pki.client_with_key("alice", KeyKind::Rsa2048);
+    let failure = load(text(&alice.cert_file), Some(text(&pki.write("key", content)))).expect_err("it must be refused");
+    told(pki, &failure)
+}
+
+fn block(label: &str) -> String {
+    format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n")
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let pki = Pki::new();
+    let missing = load(text(&pki.dir().join("none.pem")), None).unwrap_err();
+    assert_snapshot!(told(&pki, &missing), @"
+    file-unreadable: The certificate file cannot be read
+    at: [dir]/none.pem
+    at: the setting tls.cert
+    why: There is no such file.
+    fix: Correct the path, or put the file there.
+    ");
+    let alice = pki.client("alice");
+    let missing = load(text(&alice.cert_file), Some(text(&pki.dir().join("none.key")))).unwrap_err();
+    assert_snapshot!(told(&pki, &missing), @"
+    file-unreadable: The private key file cannot be read
+    at: [dir]/none.key
+    at: the setting tls.key
+    why: There is no such file.
+    fix: Correct the path, or put the file there.
+    ");
+    let folder = load(text(pki.dir()), None).unwrap_err();
+    assert_snapshot!(told(&pki, &folder), @"
+    file-unreadable: The certificate file cannot be read
+    at: [dir]
+    at: the setting tls.cert
+    why: It is a folder.
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_somebody_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let pki = Pki::new();
+    let path = pki.write("secret", pki.client("alice").combined_pem());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // The superuser reads it all the same.
+    if let Err(failure) = load(text(&path), None) {
+        assert!(
+            told(&pki, &failure).ends_with("why: Permission is denied.\nfix: Let the user that runs the host read it."),
+            "{failure}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_certificate() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    assert_snapshot!(cert(&pki, ""), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It is empty.
+    ");
+    assert_snapshot!(cert(&pki, "not a certificate"), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It is neither PEM (there is no `-----BEGIN` line) nor a certificate or key in DER.
+    ");
+    assert_snapshot!(cert(&pki, block("CERTIFICATE REQUEST")), @"
+    material-invalid: There is no certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It holds a certificate request (CSR).
+    fix: Name the file of the certificate.
+    ");
+    assert_snapshot!(cert(&pki, &alice.key_pem), @"
+    material-invalid: There is no certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It holds a private key.
+    fix: Name the file of the certificate.
+    ");
+    assert_snapshot!(cert(&pki, format!("{}{}", block("PUBLIC KEY"), block("ENCRYPTED PRIVATE KEY"))), @"
+    material-invalid: There is no certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It holds an encrypted private key and a public key.
+    fix: Name the file of the certificate.
+    ");
+    assert_snapshot!(cert(&pki, block("CERTIFICATE")), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: A certificate in it is damaged: its contents are not X.509.
+    fix: Copy it again from where it came from.
+    ");
+    for (label, words) in [
+        ("NEW CERTIFICATE REQUEST", "a certificate request (CSR)"),
+        ("RSA PUBLIC KEY", "a public key"),
+        ("X509 CRL", "a revocation list (CRL)"),
+        ("PKCS7", "a PKCS#7 bundle"),
+        ("TRUSTED CERTIFICATE", "a certificate in OpenSSL's own TRUSTED form"),
+        ("\u{1b}[2J", "a block named “[2J”"),
+    ] {
+        assert!(cert(&pki, block(label)).contains(&format!("why: It holds {words}.")), "{label:?}");
+    }
+    for empty in [&b" \r\n\t"[..], b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff\0\n"] {
+        assert!(cert(&pki, empty).contains("It is empty."), "{empty:?}");
+    }
+}
+
+#[test]
+fn what_is_no_key() {
+    let pki = Pki::new();
+    assert_snapshot!(key(&pki, pki.client("bob").cert_pem), @"
+    material-invalid: There is no private key in what `key` names
+    at: [dir]/key
+    at: the setting tls.key
+    why: It holds a certificate.
+    fix: Name the file of the private key.
+    ");
+    assert_snapshot!(key(&pki, block("PUBLIC KEY")), @"
+    material-invalid: There is no private key in what `key` names
+    at: [dir]/key
+    at: the setting tls.key
+    why: It holds a public key.
+    fix: Name the file of the private key.
+    ");
+    assert_snapshot!(key(&pki, ""), @"
+    material-invalid: There is no usable private key in what `key` names
+    at: [dir]/key
+    at: the setting tls.key
+    why: It is empty.
+    ");
+    assert!(key(&pki, block("OPENSSH PRIVATE KEY")).contains("It holds an OpenSSH key."));
+}
+
+#[test]
+fn certificate_and_key_that_do_not_belong_together() {
+    let pki = Pki::new();
+    let (alice, bob) = (pki.client("alice"), pki.client("bob"));
+    let without = load(text(&alice.cert_file), None).unwrap_err();
+    assert_snapshot!(told(&pki, &without), @"
+    key-missing: There is a certificate without its private key
+    at: [dir]/alice.pem
+    at: the setting tls.cert
+    why: `key` is not set, and the certificate file holds no key.
+    fix: Add the private key as `key`.
+    ");
+    let mismatch = load(text(&alice.cert_file), Some(text(&bob.key_file))).unwrap_err();
+    assert_snapshot!(told(&pki, &mismatch), @"
+    key-mismatch: The private key belongs to another certificate
+    at: [dir]/alice.pem
+    at: [dir]/bob.key
+    at: the setting tls.key
+    why: The certificate is “O=Testkit, CN=alice”; its public key is not that of the private key.
+    fix: Name the key that the certificate was requested with.
+    ");
+    for kind in KeyKind::ALL {
+        let other = pki.client_with_key("other", kind);
+        let failure = load(&alice.cert_pem, Some(&other.key_pem)).unwrap_err();
+        assert_eq!(failure.code().as_str(), "key-mismatch", "{kind:?}");
+        let failure = load(&format!("{}{}", alice.cert_pem, other.key_pem), None).unwrap_err();
+        assert_eq!(failure.code().as_str(), "key-mismatch", "{kind:?}");
+    }
+}
+
+#[test]
+fn encrypted_keys() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    assert_snapshot!(key(&pki, block("ENCRYPTED PRIVATE KEY")), @"
+    key-encrypted: The private key is encrypted
+    at: [dir]/key
+    at: the setting tls.key
+    why: This version reads unencrypted keys only.
+    fix: Decrypt it with `openssl pkey -in ENCRYPTED -out PLAIN`, and keep the result readable to you alone.
+    ");
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    for encrypted in [old.to_owned(), old.replace("RSA", "EC"), old.replace('\n', "\r\n"), old.replace('\n', "\\n")] {
+        assert!(key(&pki, &encrypted).starts_with("key-encrypted"), "{encrypted}");
+        let beside = cert(&pki, format!("{}{encrypted}", alice.cert_pem));
+        assert!(beside.starts_with("key-encrypted"), "{beside}");
+    }
+    // An EncryptedPrivateKeyInfo in DER, by its algorithm: PBES2.
+    let der = [
+        0x30, 0x11, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d, 0x30, 0x00, 0x04,
+        0x00,
+    ];
+    assert!(key(&pki, der).starts_with("key-encrypted"), "{}", key(&pki, der));
+}
+
+#[test]
+fn a_file_of_pkcs_12() {
+    let pki = Pki::new();
+    // PFX of version 3, and the sequence of its contents.
+    let pfx = [0x30, 0x0a, 0x02, 0x01, 0x03, 0x30, 0x05, 0x06, 0x03, 0x2a, 0x86, 0x48];
+    assert_snapshot!(cert(&pki, pfx), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It is a PKCS#12 file (.p12, .pfx), which this version does not read.
+    fix: Convert it with `openssl pkcs12 -in FILE -nodes -out PEM`, and name the result as `cert`.
+    fix: Keep the result readable to you alone.
+    ");
+    assert!(key(&pki, pfx).contains("PKCS#12"));
+}
+
+#[test]
+fn what_is_damaged() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let both = alice.combined_pem();
+    assert_snapshot!(cert(&pki, &both[..both.len() - 30]), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: A `-----BEGIN` line has no matching `-----END` line; the end may be cut off.
+    fix: Copy it again from where it came from.
+    ");
+    assert_snapshot!(cert(&pki, both.replacen("-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n!", 1)), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: Between the `-----BEGIN` and `-----END` lines stands something that is not Base64.
+    fix: Copy it again from where it came from.
+    ");
+    // A line is missing.
+    let lines: Vec<_> = alice.key_pem.lines().collect();
+    let short = [&lines[..1], &lines[2..]].concat().join("\n");
+    assert_snapshot!(key(&pki, short), @"
+    material-invalid: There is no usable private key in what `key` names
+    at: [dir]/key
+    at: the setting tls.key
+    why: A private key in it is damaged: its contents are not DER.
+    fix: Copy it again from where it came from.
+    ");
+    // The form is right, and the number inside is not.
+    assert_snapshot!(key(&pki, block("PRIVATE KEY")), @"
+    key-unsupported: The private key is of a kind that cannot be used
+    at: [dir]/key
+    at: the setting tls.key
+    why: It may also be damaged inside. Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.
+    fix: Have a certificate issued for a key of one of these kinds.
+    ");
+    let mut begin = both.replace("-----END CERTIFICATE-----\n", "");
+    assert!(cert(&pki, &begin).contains("no matching `-----END` line"), "{begin}");
+    begin.truncate(40);
+    assert!(cert(&pki, &begin).contains("no matching `-----END` line"), "{begin}");
+}
+
+#[test]
+fn a_file_cut_anywhere_is_never_half_an_identity() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let both = alice.combined_pem();
+    for cut in 0..both.trim_end().len() {
+        let failure = load(text(&pki.write("cut", &both[..cut])), None).expect_err("a part is no identity");
+        assert!(["material-invalid", "key-missing"].contains(&failure.code().as_str()), "{cut}: {failure}");
+    }
+    let der = alice.key_pkcs8_der();
+    for cut in 0..der.len() {
+        let path = pki.write("cut.der", &der[..cut]);
+        load(text(&alice.cert_file), Some(text(&path))).expect_err("a part is no key");
+    }
+}

@@ -1,0 +1,60 @@
+//! The library as an application uses it.
+
+use std::process::Command;
+
+use mcp_mtls_core::config::{Entry, EntrySettings};
+use mcp_mtls_core::error::Code;
+use mcp_mtls_core::remote::Remote;
+use mcp_mtls_testkit::mcp::McpServer;
+use mcp_mtls_testkit::pki::Pki;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_call_is_made_with_the_certificate() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::start(&pki).await;
+    let settings =
+        EntrySettings::new(&server.url()).identity(&client.cert_pem, &client.key_pem).ca(&pki.server_ca_pem());
+    let remote = Remote::new(&Entry::new(settings).resolve().unwrap()).unwrap();
+    remote.initialize("test", "1").await.unwrap();
+    // A server may ask meanwhile; an application without an answer does not block it.
+    let asked = remote.call("tools/call", json!({ "name": "ask", "arguments": {} })).await.unwrap();
+    assert!(asked.is_object());
+    let result = remote.call("tools/call", json!({ "name": "whoami", "arguments": {} })).await.unwrap();
+    assert_eq!(result["content"][0]["text"], client.fingerprint.as_str());
+    let failure = remote.call("x/unheard-of", json!({})).await.unwrap_err();
+    assert_eq!(failure.code(), Code::ServerError);
+    assert_eq!(failure.facts().evidence["error"]["code"], -32601);
+    remote.close().await;
+    server.wait_for_delete().await;
+    assert!(server.verified().iter().all(|fingerprint| *fingerprint == client.fingerprint));
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_failure_with_its_code() {
+    let pki = Pki::new();
+    let stranger = pki.stranger_client();
+    let server = McpServer::start(&pki).await;
+    let settings =
+        EntrySettings::new(&server.url()).identity(&stranger.cert_pem, &stranger.key_pem).ca(&pki.server_ca_pem());
+    let remote = Remote::new(&Entry::new(settings).resolve().unwrap()).unwrap();
+    assert_eq!(remote.initialize("test", "1").await.unwrap_err().code(), Code::CertificateRefused);
+}
+
+/// The example of the README, as it stands there.
+#[tokio::test]
+async fn the_example_runs() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::start(&pki).await;
+    // `cargo test` builds the examples beside the tests.
+    let built = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/client");
+    let mut command = Command::new(built.with_extension(std::env::consts::EXE_EXTENSION));
+    command.arg(server.url()).arg(&client.cert_file).arg(&client.key_file).arg(pki.server_ca_file());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("whoami"), "{text}");
+    assert_eq!(server.verified()[0], client.fingerprint);
+}
