@@ -5,20 +5,19 @@ use std::time::Duration;
 use mcp_mtls_testkit::host::Host;
 use mcp_mtls_testkit::mcp::{Answers, McpOptions, McpServer};
 use mcp_mtls_testkit::pki::Pki;
-use mcp_mtls_testkit::reply;
-use mcp_mtls_testkit::server::{RawServer, TlsServer};
+use mcp_mtls_testkit::server::TlsServer;
 use serde_json::{Value, json};
 
-use crate::stage::{LATEST, connect, hello, host, refusal, whoami};
+use crate::stage::{LATEST, connect, hello, host};
 
 /// A staged server, a host that has initialized, and what keeps both alive.
-struct Staged {
-    pki: Pki,
-    server: McpServer,
-    host: Host,
+pub(crate) struct Staged {
+    pub(crate) server: McpServer,
+    pub(crate) host: Host,
+    _pki: Pki,
 }
 
-async fn staged(options: McpOptions) -> Staged {
+pub(crate) async fn staged(options: McpOptions) -> Staged {
     staged_over(options, &["http/1.1"]).await
 }
 
@@ -27,10 +26,10 @@ async fn staged_over(options: McpOptions, protocols: &[&str]) -> Staged {
     let server = McpServer::on(TlsServer::builder(&pki).alpn(protocols), options).await;
     let mut host = connect(&pki, &server.url(), &pki.client("alice"));
     host.initialize(LATEST).await;
-    Staged { pki, server, host }
+    Staged { server, host, _pki: pki }
 }
 
-fn answered_by(answers: Answers) -> McpOptions {
+pub(crate) fn answered_by(answers: Answers) -> McpOptions {
     McpOptions { initialize: answers, answers, ..McpOptions::default() }
 }
 
@@ -287,148 +286,4 @@ async fn members_of_a_batch_are_answered_each() {
     let mut ids = [staged.host.recv().await["id"].clone(), staged.host.recv().await["id"].clone()];
     ids.sort_by_key(ToString::to_string);
     assert_eq!(ids, ["a", "b"]);
-}
-
-#[tokio::test]
-async fn http_errors_become_answers() {
-    let pki = Pki::new();
-    let client = pki.client("alice");
-    let cases = [
-        (
-            reply::text(413, "<html>\r\n<head><title>413 Request Entity Too Large</title></head>"),
-            "http-status",
-            "413 Request Entity Too Large",
-        ),
-        (reply::text(502, "\n upstream \u{1b}[31mdown\u{7} "), "http-status", "\u{201c}upstream [31mdown\u{201d}"),
-        (reply::text(200, "<html><title>Sign in</title>"), "protocol-violation", "Sign in"),
-        (reply::json(200, "{\"jsonrpc\":\"2.0\",\"id\":999,\"result\":{}}"), "protocol-violation", "other ids"),
-        (reply::json(200, "{\"jsonrpc\":"), "protocol-violation", "not valid JSON"),
-        (reply::empty(202), "protocol-violation", "nothing"),
-    ];
-    for (response, code, words) in cases {
-        let response = std::sync::Mutex::new(Some(response));
-        let server = TlsServer::builder(&pki)
-            .handler(move |_, _| {
-                let response = response.lock().expect("no panic").take();
-                std::future::ready(response.unwrap_or_else(|| reply::empty(500)))
-            })
-            .start()
-            .await;
-        let error = refusal(&mut connect(&pki, &server.url("/mcp"), &client)).await;
-        assert_eq!(error["data"]["code"], code, "{error:#}");
-        assert!(error["data"]["why"].to_string().contains(words), "{words}: {error:#}");
-        server.stop().await;
-    }
-}
-
-#[tokio::test]
-async fn a_json_rpc_error_with_an_http_error_is_the_answer() {
-    let pki = Pki::new();
-    let body = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"no","data":{"x":1.0}},"id":null}"#;
-    let server = TlsServer::builder(&pki).handler(move |_, _| std::future::ready(reply::json(400, body))).start().await;
-    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
-    host.send(&json!({ "jsonrpc": "2.0", "id": "i1", "method": "initialize", "params": hello(LATEST) })).await;
-    assert_eq!(host.recv_raw().await, body.replace("null", "\"i1\""));
-}
-
-#[tokio::test]
-async fn a_server_cut_in_the_middle_of_an_answer_is_told_and_the_next_call_works() {
-    let mut staged = staged(answered_by(Answers::Sse)).await;
-    let call = staged.host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
-    staged.server.wait_for_waiting(1).await;
-    staged.server.server().cut().await;
-    let answer = staged.host.answer_to(call).await;
-    assert_eq!(answer["error"]["data"]["code"], "connection-lost", "{answer}");
-    assert_eq!(whoami(&mut staged.host).await, staged.server.verified()[0]);
-    drop(staged.pki);
-}
-
-#[tokio::test]
-async fn events_are_read_however_they_are_split() {
-    let pki = Pki::new();
-    let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"text":"é€😀"}}"#;
-    let stream = format!(
-        ": hello\r\n\r\nid: 1\r\ndata:\r\n\r\nevent: message\rdata: {answer}\r\rdata: {{\"jsonrpc\":\"2.0\",\ndata: \"method\":\"late\"}}\n\n"
-    );
-    let server = RawServer::start(&pki, move |mut io, _| {
-        let stream = stream.clone();
-        async move {
-            use tokio::io::AsyncWriteExt as _;
-            let _ = io.read_request().await;
-            io.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-                .await
-                .expect("written");
-            for byte in stream.bytes() {
-                io.write_all(&[b'1', b'\r', b'\n', byte, b'\r', b'\n']).await.expect("written");
-                io.flush().await.expect("flushed");
-            }
-            io.write_all(b"0\r\n\r\n").await.expect("written");
-            let _ = io.read_request().await;
-        }
-    })
-    .await;
-    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
-    host.send(&json!({ "jsonrpc": "2.0", "id": 0, "method": "x" })).await;
-    assert_eq!(host.recv_raw().await, answer);
-    assert_eq!(host.recv().await["method"], "late");
-}
-
-#[tokio::test]
-async fn an_early_refusal_of_a_large_message_is_the_answer() {
-    let pki = Pki::new();
-    let server = RawServer::start(&pki, |mut io, _| async move {
-        use tokio::io::AsyncWriteExt as _;
-        let _ = io.read_head().await;
-        // The body is not read, and the connection is closed on it.
-        let _ = io
-            .write_all(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big!")
-            .await;
-        let _ = io.shutdown().await;
-    })
-    .await;
-    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
-    let text = "x".repeat(8 << 20);
-    let answer = host.request("x", json!({ "text": text })).await;
-    assert_eq!(answer["error"]["data"]["evidence"]["status"], 413, "{answer}");
-}
-
-#[tokio::test]
-async fn words_in_a_stream_that_are_no_message_are_passed_over() {
-    let pki = Pki::new();
-    let server = TlsServer::builder(&pki)
-        .handler(|request, _| {
-            let message: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-            let (events, response) = reply::events();
-            events.raw("event: ping\ndata: {}\n\ndata: keep-alive\n\n");
-            events.send(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": {} }).to_string());
-            std::future::ready(response)
-        })
-        .start()
-        .await;
-    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
-    assert!(host.request("x", json!({})).await["result"].is_object());
-}
-
-#[tokio::test]
-async fn a_stream_in_answer_to_a_notification_holds_up_nothing() {
-    let pki = Pki::new();
-    let open = std::sync::Mutex::new(Vec::new());
-    let server = TlsServer::builder(&pki)
-        .handler(move |request, _| {
-            let message: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": {} }).to_string();
-            let response = if message["method"] == "notifications/initialized" {
-                let (events, response) = reply::events();
-                open.lock().expect("no panic").push(events);
-                response
-            } else {
-                reply::json(200, answer)
-            };
-            std::future::ready(response)
-        })
-        .start()
-        .await;
-    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
-    host.initialize(LATEST).await;
-    assert!(host.request("tools/list", json!({})).await["result"].is_object());
 }

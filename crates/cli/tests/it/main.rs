@@ -1,5 +1,6 @@
 //! The binary as people and programs meet it.
 
+mod answers;
 mod bridge;
 mod certs;
 mod demo;
