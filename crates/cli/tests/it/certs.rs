@@ -1,3 +1,4 @@
+//! `certs` makes certificates that verify, and shows any certificate or key.
 #![expect(clippy::unwrap_used, reason = "a helper of tests panics as a test does")]
 
 use std::io;

@@ -1,3 +1,4 @@
+//! The demo, told and kept: every step is real, and nothing stays behind.
 #![expect(clippy::unwrap_used, reason = "a helper of tests panics as a test does")]
 
 use std::io::{BufRead as _, BufReader};
@@ -46,7 +47,7 @@ fn the_demo_tells_its_story() {
      8 the same with a certificate of another CA: refused
          the server says: invalid peer certificate: UnknownIssuer
          the host shows:
-           localhost:[port] refused the client certificate. Use a certificate of a CA that the server accepts, with its intermediates (now [kept]/stranger/alice.pem).
+           localhost:[port] refused the client certificate (unknown_ca). Use a certificate of a CA that the server accepts, with its intermediates (now [kept]/stranger/alice.pem).
 
     Every step came out as it should.
 
