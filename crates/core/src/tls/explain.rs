@@ -80,7 +80,7 @@ pub(super) fn cannot_sign(evidence: &Evidence, identity: Option<&Identity>) -> F
 
 /// The certificate was missed or refused in an HTTP answer of the TLS terminator.
 pub(super) fn refused_by_answer(evidence: &Evidence, words: &str, identity: Option<&Identity>) -> Failure {
-    let failure = about_ours(evidence, identity).because(format!("The server answered {}.", quoted(words)));
+    let failure = about_ours(evidence, identity, None).because(format!("The server answered {}.", quoted(words)));
     place(with_identity(failure, evidence, identity), evidence)
 }
 
@@ -99,7 +99,7 @@ fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Opti
                 Offer::Presented => format!("{told}: {words}."),
                 _ => format!("{told}, and no client certificate was sent."),
             };
-            let failure = self::about_ours(evidence, identity).because(why);
+            let failure = self::about_ours(evidence, identity, Some(&meaning.name)).because(why);
             return with_identity(failure, evidence, identity).evidence("alert", meaning.name);
         }
         (_, _, AlertDescription::ProtocolVersion) => version_too_old(evidence),
@@ -121,7 +121,7 @@ fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Opti
 
 /// Node and Java close the connection without an alert when they refuse a certificate.
 fn closed_after_certificate(evidence: &Evidence, cause: &str, identity: Option<&Identity>) -> Failure {
-    let failure = about_ours(evidence, identity).because(match evidence.offer {
+    let failure = about_ours(evidence, identity, None).because(match evidence.offer {
         Offer::Presented => {
             "The server closed the connection right after our certificate, without a word; likely it refuses it."
         }
@@ -131,7 +131,7 @@ fn closed_after_certificate(evidence: &Evidence, cause: &str, identity: Option<&
 }
 
 /// The headline of every failure in which our certificate is missing or refused.
-fn about_ours(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
+fn about_ours(evidence: &Evidence, identity: Option<&Identity>, alert: Option<&str>) -> Failure {
     let now = OffsetDateTime::now_utc();
     match identity {
         None => Failure::new(Code::CertificateRequired, format!("{} requires a client certificate", evidence.target))
@@ -150,8 +150,9 @@ fn about_ours(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
                 .fix("Check this machine's clock.")
         }
         Some(identity) => {
-            let failure =
-                Failure::new(Code::CertificateRefused, format!("{} refused the client certificate", evidence.target));
+            let word = alert.map_or_else(String::new, |alert| format!(" ({alert})"));
+            let what = format!("{} refused the client certificate{word}", evidence.target);
+            let failure = Failure::new(Code::CertificateRefused, what);
             let usages = &identity.facts().extended_key_usages;
             if !usages.is_empty() && !usages.iter().any(|usage| usage == "clientAuth" || usage == "any") {
                 return failure
