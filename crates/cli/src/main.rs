@@ -70,7 +70,8 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
 /// Help and version, or what is wrong with the command line: told to a host that runs `connect`
 /// in the only way that hosts show.
 fn usage(error: &clap::Error, started: Instant) -> ExitCode {
-    let host = std::env::args().nth(1).is_some_and(|command| command == "connect") && !std::io::stdin().is_terminal();
+    let host =
+        std::env::args_os().nth(1).is_some_and(|command| command == "connect") && !std::io::stdin().is_terminal();
     if error.use_stderr() && host {
         return connect::refuse(error, started).unwrap_or(ExitCode::from(ASKED_WRONGLY));
     }

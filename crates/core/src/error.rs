@@ -264,6 +264,8 @@ codes! {
     HostMessageInvalid = "host-message-invalid", Host;
     /// The host asks for something this bridge does not have yet.
     MethodUnsupported = "method-unsupported", Host;
+    /// The host cancelled the request.
+    Cancelled = "cancelled", Host;
     /// The bridge is shutting down.
     Stopped = "stopped", Host;
     /// A file that exists already is not overwritten.

@@ -2,6 +2,7 @@
 //! every request gets exactly one answer.
 
 mod lines;
+mod order;
 mod output;
 mod pending;
 mod reply;
@@ -19,6 +20,7 @@ use crate::error::{Code, Failure, Result};
 use crate::remote::message::{Id, Kind, Message};
 use crate::remote::{Outbox, Remote};
 use lines::{Line, Lines};
+use order::{Done, Order};
 use pending::Pending;
 
 /// Bridges a host and a server until the host closes its end or `stop` is ready.
@@ -101,18 +103,6 @@ impl End {
     }
 }
 
-/// What a message waits for before it goes out.
-#[derive(Default)]
-struct Order {
-    /// `initialize` or `notifications/initialized`, before which nothing else is sent.
-    barrier: Option<Done>,
-    /// The notification before: notifications keep their order.
-    notification: Option<Done>,
-}
-
-/// Closed when the work it stands for has ended.
-type Done = watch::Receiver<()>;
-
 impl Bridge {
     async fn read<R, S>(self: &Arc<Self>, input: R, stop: S, work: &mut JoinSet<()>, writer: &mut JoinSet<()>) -> End
     where
@@ -133,23 +123,23 @@ impl Bridge {
             let text = match line {
                 Line::Text(text) => text,
                 Line::TooLong => {
-                    self.answer_nobody("it is longer than 256 MiB").await;
+                    self.answer_nobody("it is longer than 256 MiB");
                     continue;
                 }
                 Line::End => return End::Eof,
             };
-            match Message::read(text) {
-                Ok(messages) => {
-                    broken = false;
-                    for message in messages {
+            for message in Message::read(text) {
+                match message {
+                    Ok(message) => {
+                        broken = false;
                         self.dispatch(message, &mut order, work);
                     }
-                }
-                // One error for a run of broken lines: a host that speaks another protocol is told once.
-                Err(_) if broken => {}
-                Err(malformed) => {
-                    broken = true;
-                    self.answer_nobody(malformed.words()).await;
+                    // One error for a run of broken messages: a host that speaks another protocol is told once.
+                    Err(_) if broken => {}
+                    Err(malformed) => {
+                        broken = true;
+                        self.answer_nobody(malformed.words());
+                    }
                 }
             }
         }
@@ -161,38 +151,31 @@ impl Bridge {
         match message.kind() {
             Kind::Request { id, method } => {
                 let (sent, on_its_way) = watch::channel(false);
-                self.pending.insert(id.clone(), on_its_way);
-                let (id, before) = (id.clone(), order.barrier.clone());
+                let cancelled = self.pending.insert(id.clone(), on_its_way);
+                let (id, before) = (id.clone(), order.before_request());
                 let done = (method == INITIALIZE).then(|| order.bar());
                 work.spawn(async move {
-                    wait(before).await;
-                    bridge.request(&id, &message, sent).await;
+                    Done::wait(before).await;
+                    bridge.request(&id, &message, sent, cancelled).await;
                     drop(done);
                 });
             }
             // Neither waits for anything but the request that it cancels.
             Kind::Notification { method } if method == CANCELLED => {
-                work.spawn(async move {
-                    let request = message.part("/params/requestId").and_then(|id| Id::from_value(&id));
-                    if let Some(mut sent) = request.and_then(|id| bridge.pending.on_its_way(&id)) {
-                        // An error says that the request has ended without being sent.
-                        let _ = sent.wait_for(|sent| *sent).await;
-                    }
-                    bridge.send(&message).await;
-                });
+                work.spawn(async move { bridge.cancel(&message).await });
             }
             Kind::Response { .. } => {
-                work.spawn(async move { bridge.send(&message).await });
+                work.spawn(async move { bridge.send(&message, None).await });
             }
             Kind::Notification { method } => {
                 let initialized = method == INITIALIZED;
-                let before = [order.barrier.clone(), order.notification.take()];
-                let done = if initialized { order.bar() } else { order.next_notification() };
+                let before = order.before_notification();
+                let done = if initialized { order.bar() } else { order.notify() };
                 work.spawn(async move {
                     for before in before {
-                        wait(before).await;
+                        Done::wait(before).await;
                     }
-                    bridge.send(&message).await;
+                    bridge.send(&message, bridge.limit()).await;
                     drop(done);
                     if initialized {
                         bridge.listen();
@@ -203,10 +186,28 @@ impl Bridge {
     }
 
     /// Sends a request and answers it, whatever happens.
-    async fn request(&self, id: &Id, message: &Message, sent: watch::Sender<bool>) {
-        let answer = self.ask(message, sent).await.unwrap_or_else(|failure| reply::error(Some(id), &failure));
+    async fn request(&self, id: &Id, message: &Message, sent: watch::Sender<bool>, cancelled: watch::Receiver<bool>) {
+        let answer = tokio::select! {
+            answer = self.ask(message, sent) => answer,
+            () = given_up(cancelled) => Err(Failure::new(Code::Cancelled, "The request was cancelled")
+                .because("The host cancelled it, and the server did not answer any more.")),
+        };
+        let answer = answer.unwrap_or_else(|failure| reply::error(Some(id), &failure));
         // Without a writer the host is gone.
         let _ = self.outbox.send(answer).await;
+    }
+
+    /// Sends a cancellation when the request that it names is on its way, and then gives the
+    /// request up: MCP wants no answer to it, and some servers leave its stream open.
+    async fn cancel(&self, message: &Message) {
+        let request = message.part("/params/requestId").and_then(|id| Id::from_value(&id));
+        let Some(id) = request else { return self.send(message, self.limit()).await };
+        if let Some(mut sent) = self.pending.on_its_way(&id) {
+            // An error says that the request has ended without being sent.
+            let _ = sent.wait_for(|sent| *sent).await;
+        }
+        self.send(message, self.limit()).await;
+        self.pending.cancel(&id);
     }
 
     async fn ask(&self, message: &Message, sent: watch::Sender<bool>) -> Result<Message> {
@@ -235,11 +236,17 @@ impl Bridge {
     }
 
     /// Sends a notification or a response, whose failure can be told to nobody but the person.
-    async fn send(&self, message: &Message) {
+    async fn send(&self, message: &Message, limit: Option<Duration>) {
         let Ok(remote) = &self.remote else { return };
-        if let Err(failure) = remote.send(message).await {
+        let sent = tokio::time::timeout(limit.unwrap_or(Duration::MAX), remote.send(message)).await;
+        if let Err(failure) = sent.unwrap_or_else(|_| Err(remote.timed_out())) {
             (self.note)(&failure);
         }
+    }
+
+    /// How long a notification may take: others wait for it.
+    fn limit(&self) -> Option<Duration> {
+        self.remote.as_ref().ok().map(Remote::timeout)
     }
 
     /// Begins to pass on what the server says of its own accord.
@@ -254,10 +261,12 @@ impl Bridge {
         });
     }
 
-    async fn answer_nobody(&self, why: &str) {
+    /// Tells the host of a message that has no id to answer to. With a full queue it is not told:
+    /// it does not read, and the end of the bridge must not wait for it.
+    fn answer_nobody(&self, why: &str) {
         let failure = Failure::new(Code::HostMessageInvalid, "A line of the host is no message")
             .because(format!("Of what it sent, {why}."));
-        let _ = self.outbox.send(reply::error(None, &failure)).await;
+        let _ = self.outbox.try_send(reply::error(None, &failure));
     }
 
     /// Answers what is in flight, ends the session, and lets all work end.
@@ -268,33 +277,36 @@ impl Bridge {
         };
         let _ = tokio::time::timeout(end.patience(), done).await;
         work.shutdown().await;
-        let failure = Failure::new(Code::Stopped, "The bridge ended before the answer came");
-        for id in self.pending.ids() {
-            // The writer may be stuck behind a host that does not read; the rest is not held up by it.
-            let _ = self.outbox.try_send(reply::error(Some(&id), &failure));
-        }
-        if let Ok(remote) = &self.remote {
-            let _ = tokio::time::timeout(end.farewell(), remote.close()).await;
-        }
+        // The writer may be stuck behind a host that does not read; the server is told meanwhile.
+        let answers = tokio::time::timeout(end.flush(), self.answer_the_rest());
+        let farewell = tokio::time::timeout(end.farewell(), async {
+            if let Ok(remote) = &self.remote {
+                remote.close().await;
+            }
+        });
+        let _ = tokio::join!(answers, farewell);
         // It holds the bridge, and with it the queue to the writer.
         let mut listener = std::mem::take(&mut *locked(&self.listener));
         listener.shutdown().await;
     }
+
+    async fn answer_the_rest(&self) {
+        let failure = Failure::new(Code::Stopped, "The bridge ended before the answer came");
+        for id in self.pending.ids() {
+            if self.outbox.send(reply::error(Some(&id), &failure)).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
-impl Order {
-    /// Begins a barrier: what comes later waits until the result is dropped.
-    fn bar(&mut self) -> watch::Sender<()> {
-        let (done, ended) = watch::channel(());
-        self.barrier = Some(ended);
-        done
+/// Ready a while after a request was cancelled.
+async fn given_up(mut cancelled: watch::Receiver<bool>) {
+    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+        // It has its answer.
+        std::future::pending::<()>().await;
     }
-
-    fn next_notification(&mut self) -> watch::Sender<()> {
-        let (done, ended) = watch::channel(());
-        self.notification = Some(ended);
-        done
-    }
+    tokio::time::sleep(GRACE).await;
 }
 
 fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -302,17 +314,12 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn wait(done: Option<Done>) {
-    if let Some(mut done) = done {
-        // Nothing is ever sent; the error says that the other end is dropped.
-        let _ = done.changed().await;
-    }
-}
-
 const INITIALIZE: &str = "initialize";
 const INITIALIZED: &str = "notifications/initialized";
 const CANCELLED: &str = "notifications/cancelled";
 const DISCOVER: &str = "server/discover";
 
+/// How long a cancelled request may still be answered by the server.
+const GRACE: Duration = Duration::from_secs(1);
 /// How many messages wait for the host to read.
 const QUEUE: usize = 64;

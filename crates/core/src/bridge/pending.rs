@@ -17,17 +17,35 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct State {
     /// An id that a host uses twice at once has two entries.
-    open: HashMap<Id, Vec<watch::Receiver<bool>>>,
+    open: HashMap<Id, Vec<Request>>,
     /// How many requests have no written answer.
     unwritten: usize,
 }
 
+#[derive(Debug)]
+struct Request {
+    /// Becomes true when it has been handed to a connection.
+    on_its_way: watch::Receiver<bool>,
+    /// Becomes true when the host has cancelled it.
+    cancelled: watch::Sender<bool>,
+}
+
 impl Pending {
-    /// Adds a request; `on_its_way` becomes true when it has been handed to a connection.
-    pub(super) fn insert(&self, id: Id, on_its_way: watch::Receiver<bool>) {
+    /// Adds a request; `on_its_way` becomes true when it has been handed to a connection. What is
+    /// returned becomes true when the host has cancelled it.
+    pub(super) fn insert(&self, id: Id, on_its_way: watch::Receiver<bool>) -> watch::Receiver<bool> {
+        let (cancelled, receiver) = watch::channel(false);
         let mut state = self.lock();
-        state.open.entry(id).or_default().push(on_its_way);
+        state.open.entry(id).or_default().push(Request { on_its_way, cancelled });
         state.unwritten += 1;
+        receiver
+    }
+
+    /// Says that the host has cancelled a request.
+    pub(super) fn cancel(&self, id: &Id) {
+        for request in self.lock().open.get(id).into_iter().flatten() {
+            request.cancelled.send_replace(true);
+        }
     }
 
     /// Whether the request still wants its answer, which it then has.
@@ -52,7 +70,7 @@ impl Pending {
 
     /// Tells when a request has been handed to a connection; none when it is not pending.
     pub(super) fn on_its_way(&self, id: &Id) -> Option<watch::Receiver<bool>> {
-        self.lock().open.get(id)?.last().cloned()
+        Some(self.lock().open.get(id)?.last()?.on_its_way.clone())
     }
 
     /// The ids without an answer.

@@ -56,8 +56,8 @@ mod tests {
         let failure = Failure::new(Code::KeyMissing, "There is a certificate without its private key")
             .at("/me.pem")
             .fix("Add the private key as `key`.");
-        let mut request = Message::read("{\"id\":\"\\u0061\",\"method\":\"initialize\"}".into()).unwrap();
-        let Kind::Request { id, .. } = request.remove(0).kind().clone() else { panic!() };
+        let request = Message::read("{\"id\":\"\\u0061\",\"method\":\"initialize\"}".into()).remove(0).unwrap();
+        let Kind::Request { id, .. } = request.kind().clone() else { panic!() };
         let reply = error(Some(&id), &failure);
         let text = concat!(
             r#"{"jsonrpc":"2.0","id":"\u0061","error":{"code":-31000,"#,

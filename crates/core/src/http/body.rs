@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
@@ -62,10 +62,11 @@ impl Body {
         Ok(bytes)
     }
 
-    /// Up to `limit` bytes of the beginning, whatever happens after.
-    pub(crate) async fn beginning(mut self, limit: usize) -> Vec<u8> {
+    /// Up to `limit` bytes of the beginning, as far as they come within `time`.
+    pub(crate) async fn beginning(mut self, limit: usize, time: Duration) -> Vec<u8> {
         let mut bytes = Vec::new();
-        while let Some(Ok(chunk)) = self.chunk().await {
+        let deadline = tokio::time::Instant::now() + time;
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, self.chunk()).await {
             bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
             if bytes.len() == limit {
                 break;

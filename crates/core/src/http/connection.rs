@@ -12,8 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use url::{Host, Url};
 
-use super::pool::{Pooled, Tasks};
+use super::multiplexed::{Multiplexed, NotProcessed};
+use super::pool::Pooled;
 use super::proxy::{Proxy, Stream};
+use super::tasks::Spawner;
 use super::{Body, Response, told};
 use crate::error::{Code, Failure, Result};
 use crate::tls::{Peer, Record, Step, Tap, Tls, dial};
@@ -34,7 +36,7 @@ pub(super) struct Dialer {
 #[derive(Debug)]
 pub(super) enum Sender {
     H1(http1::SendRequest<Full<Bytes>>),
-    H2(http2::SendRequest<Full<Bytes>>),
+    H2(Multiplexed),
 }
 
 /// A connection taken from the pool for one request.
@@ -51,8 +53,8 @@ pub(super) struct Lease {
 pub(super) enum Outcome {
     Response(Response),
     Failed(Failure),
-    /// The connection ended before the request was handed to it.
-    NotSent(http::Request<Bytes>),
+    /// The connection ended before the request was handed to it, or the server did not process it.
+    NotSent(http::Request<Bytes>, Failure),
 }
 
 impl Dialer {
@@ -73,7 +75,7 @@ impl Dialer {
     }
 
     /// Opens a connection within the time limit; its background work belongs to `tasks`.
-    pub(super) async fn open(&self, record: &Record, tasks: &Tasks) -> Result<Sender> {
+    pub(super) async fn open(&self, record: &Record, tasks: &Spawner) -> Result<Sender> {
         // Boxed, since the steps of a handshake are large, and every waiting request would carry their size.
         let connected = tokio::time::timeout(self.timeout, Box::pin(self.connect(record, tasks))).await;
         connected.unwrap_or_else(|_| {
@@ -82,7 +84,7 @@ impl Dialer {
         })
     }
 
-    async fn connect(&self, record: &Record, tasks: &Tasks) -> Result<Sender> {
+    async fn connect(&self, record: &Record, tasks: &Spawner) -> Result<Sender> {
         let stream: Stream = match &self.proxy {
             None => Box::new(dial(&self.host, self.port, record).await?),
             Some(proxy) => {
@@ -107,7 +109,7 @@ impl Dialer {
         if stream.alpn() == Some(b"h2") { self.http2(stream, tasks).await } else { self.http1(stream, tasks).await }
     }
 
-    async fn http1<S>(&self, stream: S, tasks: &Tasks) -> Result<Sender>
+    async fn http1<S>(&self, stream: S, tasks: &Spawner) -> Result<Sender>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -117,7 +119,7 @@ impl Dialer {
         Ok(Sender::H1(sender))
     }
 
-    async fn http2<S>(&self, stream: S, tasks: &Tasks) -> Result<Sender>
+    async fn http2<S>(&self, stream: S, tasks: &Spawner) -> Result<Sender>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -125,11 +127,14 @@ impl Dialer {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            // A connection that a network has silently dropped must not be used for ever.
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.failed(&error))?;
-        tasks.spawn(connection);
-        Ok(Sender::H2(sender))
+        Ok(Sender::H2(Multiplexed::drive(sender, connection, tasks)))
     }
 
     fn failed(&self, error: &hyper::Error) -> Failure {
@@ -139,25 +144,33 @@ impl Dialer {
 }
 
 impl Sender {
-    /// A second handle to an HTTP/2 connection; HTTP/1.1 serves one request at a time.
-    pub(super) fn share(&self) -> Option<Self> {
+    /// A handle to an HTTP/2 connection with a free stream; HTTP/1.1 serves one request at a time.
+    pub(super) fn share(&self, urgent: bool) -> Option<Self> {
         match self {
             Self::H1(_) => None,
-            Self::H2(sender) => Some(Self::H2(sender.clone())),
+            Self::H2(connection) => connection.take(urgent).map(Self::H2),
+        }
+    }
+
+    /// The handle for whoever opened the connection, and the one that others share.
+    pub(super) fn split(self) -> (Self, Option<Self>) {
+        match self {
+            Self::H1(_) => (self, None),
+            Self::H2(connection) => (Self::H2(connection.taken()), Some(Self::H2(connection))),
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::H1(sender) => sender.is_closed(),
-            Self::H2(sender) => sender.is_closed(),
+            Self::H2(connection) => connection.sender.is_closed(),
         }
     }
 
     async fn ready(&mut self) -> hyper::Result<()> {
         match self {
             Self::H1(sender) => sender.ready().await,
-            Self::H2(sender) => sender.ready().await,
+            Self::H2(connection) => connection.sender.ready().await,
         }
     }
 
@@ -167,7 +180,7 @@ impl Sender {
     ) -> std::result::Result<http::Response<Incoming>, TrySendError<http::Request<Full<Bytes>>>> {
         match self {
             Self::H1(sender) => sender.try_send_request(request).await,
-            Self::H2(sender) => sender.try_send_request(request).await,
+            Self::H2(connection) => connection.sender.try_send_request(request).await,
         }
     }
 }
@@ -175,12 +188,12 @@ impl Sender {
 impl Lease {
     /// Sends one request and waits for the head of the response.
     pub(super) async fn send(mut self, request: http::Request<Bytes>, sent: Option<&watch::Sender<bool>>) -> Outcome {
-        if let Err(error) = self.sender.ready().await {
+        if let Err(failure) = self.ready().await {
             self.forget();
-            return if self.reused { Outcome::NotSent(request) } else { Outcome::Failed(self.lost(&error)) };
+            return if self.reused { Outcome::NotSent(request, failure) } else { Outcome::Failed(failure) };
         }
         let (parts, body) = request.into_parts();
-        let kept = (parts.clone(), body.clone());
+        let again = http::Request::from_parts(parts.clone(), body.clone());
         let mut request = http::Request::from_parts(parts, Full::new(body));
         if let Sender::H1(_) = self.sender {
             to_origin_form(&mut request);
@@ -196,11 +209,30 @@ impl Lease {
                 let body = Body::new(body, self, &parts.headers);
                 Outcome::Response(Response { status: parts.status, headers: parts.headers, body, record })
             }
-            Err(error) if self.reused && error.message().is_some() => {
-                self.forget();
-                Outcome::NotSent(http::Request::from_parts(kept.0, kept.1))
+            Err(error) => {
+                let failure = self.lost(error.error());
+                let closed = error.message().is_some();
+                let not_processed = NotProcessed::read(error.error());
+                if closed || not_processed == Some(NotProcessed::GoingAway) {
+                    self.forget();
+                }
+                if (closed && self.reused) || not_processed.is_some() {
+                    Outcome::NotSent(again, failure)
+                } else {
+                    Outcome::Failed(failure)
+                }
             }
-            Err(error) => Outcome::Failed(self.lost(error.error())),
+        }
+    }
+
+    /// Waits until the connection takes a request. One that was used before does so at once, unless
+    /// the server answered the request before without reading it to its end.
+    async fn ready(&mut self) -> Result<()> {
+        let limit = if self.reused { READY } else { Duration::MAX };
+        match tokio::time::timeout(limit, self.sender.ready()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.lost(&error)),
+            Err(_) => Err(self.tls.explain_lost(&self.record, "The connection takes no further request.")),
         }
     }
 
@@ -231,6 +263,11 @@ pub(super) fn in_words(error: &hyper::Error) -> String {
     }
     if error.is_parse() {
         return "The answer is not valid HTTP.".to_owned();
+    }
+    if let Some(reason) =
+        error.source().and_then(|source| source.downcast_ref::<h2::Error>()).and_then(h2::Error::reason)
+    {
+        return format!("HTTP/2 ended it: {}.", reason.description());
     }
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
     match io {
@@ -281,5 +318,9 @@ pub(super) fn expiry(headers: &http::HeaderMap, now: Instant) -> Instant {
     now + said.map_or(IDLE, |seconds| Duration::from_secs(seconds.saturating_sub(1)).min(IDLE))
 }
 
+/// How long a connection that was used before may take to be ready for the next request.
+const READY: Duration = Duration::from_millis(100);
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;

@@ -5,8 +5,10 @@
 
 mod body;
 mod connection;
+mod multiplexed;
 mod pool;
 mod proxy;
+mod tasks;
 
 pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub(crate) use body::Body;
@@ -43,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether it must go out even when every other request waits for it.
+    pub(crate) urgent: bool,
     /// Becomes true when the request has been handed to a connection.
     pub(crate) sent: Option<watch::Sender<bool>>,
 }
@@ -82,10 +86,10 @@ impl Client {
     /// Every failure of connecting, explained; `connection-lost`, `redirect-refused`.
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
         let mut url = self.url.clone();
-        let Request { method, headers, body, sent } = request;
+        let Request { method, headers, body, urgent, sent } = request;
         for _ in 0..=MAX_REDIRECTS {
             let outgoing = self.outgoing(&url, &method, &headers, &body)?;
-            let response = self.exchange(outgoing, sent.as_ref()).await?;
+            let response = self.exchange(outgoing, urgent, sent.as_ref()).await?;
             if !response.status.is_redirection() || response.status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
@@ -106,17 +110,24 @@ impl Client {
     async fn exchange(
         &self,
         mut request: ::http::Request<Bytes>,
+        urgent: bool,
         sent: Option<&watch::Sender<bool>>,
     ) -> Result<Response> {
-        loop {
-            let lease = self.pool.lease().await?;
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            let lease = self.pool.lease(urgent).await?;
             match lease.send(request, sent).await {
                 Outcome::Response(response) => return Ok(response),
                 Outcome::Failed(failure) => return Err(failure),
-                // An idle connection had ended before the request was handed to it.
-                Outcome::NotSent(unsent) => request = unsent,
+                // The connection had ended before the request was handed to it, or the server says
+                // that it did not process it.
+                Outcome::NotSent(unsent, why) => {
+                    request = unsent;
+                    failure = Some(why);
+                }
             }
         }
+        Err(failure.unwrap_or_else(|| Failure::new(Code::ConnectionLost, "The server takes no request")))
     }
 
     fn outgoing(
@@ -215,6 +226,9 @@ pub(crate) fn told(url: &Url) -> String {
     url.set_fragment(None);
     url.to_string()
 }
+
+/// How often a request that was not processed is tried, each time on another connection or stream.
+const ATTEMPTS: usize = 8;
 
 /// Within the origin (invariant 4).
 const MAX_REDIRECTS: usize = 3;

@@ -1,15 +1,13 @@
 //! The connections to one origin: the first is opened once however many wait for it, HTTP/2 is
 //! shared, HTTP/1.1 is used again when its last answer has been read to the end.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use hyper::rt::Executor;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 use super::connection::{Dialer, Lease, Sender};
+use super::tasks::Tasks;
 use crate::error::{Failure, Result};
 use crate::tls::Record;
 
@@ -31,8 +29,8 @@ struct Shared {
 struct State {
     /// HTTP/1.1 connections that wait for a request, the most recently used last.
     idle: Vec<Idle>,
-    /// The HTTP/2 connection.
-    http2: Option<(Sender, Record)>,
+    /// HTTP/2 connections; more than one when the streams of one do not suffice.
+    http2: Vec<(Sender, Record)>,
     /// Whether what the server speaks is known, so that more than one connection may be opened at a time.
     parallel: bool,
     dialing: usize,
@@ -74,38 +72,41 @@ impl Pool {
         self.shared.lock().latest.clone()
     }
 
-    /// A connection for one request: an idle one, a shared one, or a new one.
+    /// A connection for one request: an idle one, a shared one, or a new one. What is `urgent` may
+    /// take the last stream of an HTTP/2 connection: an answer to the server must go out even when
+    /// every call waits for it.
     ///
     /// # Errors
     /// Every failure of connecting. Those who waited for the same attempt are told the same failure.
-    pub(super) async fn lease(&self) -> Result<Lease> {
+    pub(super) async fn lease(&self, urgent: bool) -> Result<Lease> {
         let mut since = None;
-        let mut settled = false;
+        let mut settled = None;
         loop {
             // Registered before the state is read, so that no change between the two is missed.
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.next(&mut since, settled) {
+            match self.next(urgent, &mut since, settled) {
                 Next::Use(lease) => return Ok(*lease),
                 Next::Fail(failure) => return Err(failure),
                 Next::Wait => changed.await,
-                Next::Settle => settled = tokio::time::timeout(SETTLE, changed).await.is_err(),
+                Next::Settle => {
+                    let until = *settled.get_or_insert_with(|| tokio::time::Instant::now() + SETTLE);
+                    let _ = tokio::time::timeout_at(until, changed).await;
+                }
                 Next::Dial(record) => return self.dial(record).await,
             }
         }
     }
 
-    fn next(&self, since: &mut Option<u64>, settled: bool) -> Next {
+    fn next(&self, urgent: bool, since: &mut Option<u64>, settled: Option<tokio::time::Instant>) -> Next {
         let mut state = self.shared.lock();
         let now = Instant::now();
         state.idle.retain(|idle| idle.expires > now && !idle.sender.is_closed());
-        if let Some((sender, record)) = &state.http2 {
-            if let Some(sender) = sender.share().filter(|sender| !sender.is_closed()) {
-                return Next::Use(Box::new(self.leased(sender, record.clone(), true)));
-            }
-            state.http2 = None;
-            state.parallel = false;
+        state.http2.retain(|(sender, _)| !sender.is_closed());
+        let shared = state.http2.iter().find_map(|(sender, record)| Some((sender.share(urgent)?, record.clone())));
+        if let Some((sender, record)) = shared {
+            return Next::Use(Box::new(self.leased(sender, record, true)));
         }
         if let Some(Idle { sender, record, .. }) = state.idle.pop() {
             return Next::Use(Box::new(self.leased(sender, record, true)));
@@ -119,7 +120,7 @@ impl Pool {
             since.get_or_insert(state.dials);
             return Next::Wait;
         }
-        if state.settling > 0 && !settled {
+        if state.settling > 0 && settled.is_none_or(|until| tokio::time::Instant::now() < until) {
             return Next::Settle;
         }
         state.dialing += 1;
@@ -131,17 +132,22 @@ impl Pool {
     async fn dial(&self, record: Record) -> Result<Lease> {
         // A caller that is dropped while it dials must not leave the others waiting.
         let dialing = Dialing(&self.shared);
-        let result = self.dialer.open(&record, &self.tasks).await;
+        let result = self.dialer.open(&record, &self.tasks.spawner()).await;
         let mut state = self.shared.lock();
         state.dials += 1;
         let dial = state.dials;
-        match &result {
+        let result = match result {
             Ok(sender) => {
-                state.parallel = sender.share().is_none();
-                state.http2 = sender.share().map(|sender| (sender, record.clone())).or(state.http2.take());
+                let (own, shared) = sender.split();
+                state.parallel = shared.is_none();
+                state.http2.extend(shared.map(|shared| (shared, record.clone())));
+                Ok(own)
             }
-            Err(failure) => state.failed = Some((dial, failure.clone())),
-        }
+            Err(failure) => {
+                state.failed = Some((dial, failure.clone()));
+                Err(failure)
+            }
+        };
         drop(state);
         drop(dialing);
         Ok(self.leased(result?, record, false))
@@ -165,8 +171,8 @@ impl Lease {
 
     /// Takes a connection that can serve no more requests out of the pool.
     pub(super) fn forget(&self) {
-        if let (Sender::H2(_), Some(shared)) = (&self.sender, self.pooled.0.upgrade()) {
-            shared.lock().http2 = None;
+        if let Some(shared) = self.pooled.0.upgrade() {
+            shared.lock().http2.retain(|(_, record)| !record.is(&self.record));
         }
     }
 
@@ -213,33 +219,6 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves a state that is still right: each change is one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The background work of all connections; it ends with the pool.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
-
-impl Tasks {
-    pub(super) fn spawn<F>(&self, work: F)
-    where
-        F: Future + Send + 'static,
-    {
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move {
-            // How a connection ended is told to whoever waits for an answer on it.
-            let _ = work.await;
-        });
-    }
-}
-
-impl<F> Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-{
-    fn execute(&self, work: F) {
-        self.spawn(work);
     }
 }
 

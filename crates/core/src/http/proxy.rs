@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Host, Url};
 
-use super::pool::Tasks;
+use super::tasks::Spawner;
 use super::told;
 use crate::config::ProxySettings;
 use crate::error::{Code, Failure, Result, quoted};
@@ -113,7 +113,7 @@ impl Proxy {
         port: u16,
         tls: &Tls,
         record: &Record,
-        tasks: &Tasks,
+        tasks: &Spawner,
     ) -> Result<Stream> {
         record.reach(Step::Proxy);
         // What the proxy shows of itself is no evidence of the server.
@@ -136,7 +136,7 @@ impl Proxy {
     }
 
     /// HTTP CONNECT (RFC 9110, section 9.3.6).
-    async fn connect(&self, stream: Stream, host: &Host, port: u16, tasks: &Tasks) -> Result<Stream> {
+    async fn connect(&self, stream: Stream, host: &Host, port: u16, tasks: &Spawner) -> Result<Stream> {
         let failed = |error: hyper::Error| self.failed(host, port).because(super::connection::in_words(&error));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         tasks.spawn(connection.with_upgrades());

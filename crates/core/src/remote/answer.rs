@@ -1,6 +1,7 @@
 //! The answer to a POSTed request, in each of the forms a server may give it.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -25,7 +26,9 @@ pub(super) async fn finish(
         "application/json" => json(response.body, id, outbox).await,
         "text/event-stream" => {
             let (answer, rest) = stream(Events::new(response.body), id, outbox).await?;
-            rests.lock().unwrap_or_else(PoisonError::into_inner).spawn(drain(rest, outbox.clone()));
+            let mut rests = rests.lock().unwrap_or_else(PoisonError::into_inner);
+            while rests.try_join_next().is_some() {}
+            rests.spawn(drain(rest, outbox.clone()));
             Ok(answer)
         }
         _ => Err(not_mcp(response).await),
@@ -80,19 +83,20 @@ async fn stream(mut stream: Events, id: &Id, outbox: &Outbox) -> Result<(Message
 
 async fn drain(mut events: Events, outbox: Outbox) {
     let mut settling = events.settling();
-    let deadline = tokio::time::sleep(SETTLING);
-    tokio::pin!(deadline);
+    let mut limit = SETTLING;
     loop {
-        let event = tokio::select! {
-            event = events.next() => event,
-            () = &mut deadline, if settling.is_some() => {
-                settling = None;
-                continue;
+        match tokio::time::timeout(limit, events.next()).await {
+            Ok(Some(Ok(event))) => {
+                for message in event.messages {
+                    pass(&outbox, message).await;
+                }
             }
-        };
-        let Some(Ok(event)) = event else { return };
-        for message in event.messages {
-            pass(&outbox, message).await;
+            Err(_) if settling.is_some() => {
+                settling = None;
+                limit = REST;
+            }
+            // A server that never ends its streams would otherwise use up its connections and ours.
+            _ => return,
         }
     }
 }
@@ -104,13 +108,11 @@ async fn pass(outbox: &Outbox, message: Message) {
 
 async fn error_answer(response: Response, id: &Id) -> Result<Message> {
     let (head, body) = parts(response).await;
-    if let Ok(messages) = Message::read(body.clone().into()) {
-        for message in messages {
-            match message.kind() {
-                Kind::Response { id: Some(of), error: true } if of == id => return Ok(message),
-                Kind::Response { error: true, .. } => return Ok(message.with_id(id)),
-                _ => {}
-            }
+    for message in Message::read(body.clone().into()).into_iter().flatten() {
+        match message.kind() {
+            Kind::Response { id: Some(of), error: true } if of == id => return Ok(message),
+            Kind::Response { error: true, .. } => return Ok(message.with_id(id)),
+            _ => {}
         }
     }
     Err(head.failure(&body))
@@ -148,7 +150,7 @@ async fn parts(response: Response) -> (Head, Vec<u8>) {
         refused: None,
     };
     let (explain, body) = response.split();
-    let body = body.beginning(ERROR_BODY).await;
+    let body = body.beginning(ERROR_BODY, ERROR_TIME).await;
     let text = String::from_utf8_lossy(&body);
     if CERTIFICATE_WORDS.iter().any(|words| text.contains(words)) {
         head.refused = Some(explain.refused(&first_words(&text)));
@@ -211,5 +213,8 @@ const PLAIN_WORDS: &str = "The plain HTTP request was sent to HTTPS port";
 
 /// How much of the body of an HTTP error is read.
 const ERROR_BODY: usize = 1 << 20;
+const ERROR_TIME: Duration = Duration::from_secs(2);
+/// How long a stream may say nothing after its answer before it is closed.
+const REST: Duration = Duration::from_secs(10);
 /// How long the end of a stream is expected after the answer.
-const SETTLING: std::time::Duration = std::time::Duration::from_millis(5);
+const SETTLING: Duration = Duration::from_millis(5);

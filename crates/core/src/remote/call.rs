@@ -67,8 +67,9 @@ impl Remote {
 }
 
 fn message(value: &Value) -> Result<Message> {
-    let read = Message::read(value.to_string().into()).ok().and_then(|mut messages| messages.pop());
-    read.ok_or_else(|| Failure::new(Code::HostMessageInvalid, "The parameters make no JSON-RPC message"))
+    Message::read(value.to_string().into())
+        .remove(0)
+        .map_err(|_| Failure::new(Code::HostMessageInvalid, "The parameters make no JSON-RPC message"))
 }
 
 /// JSON-RPC 2.0, section 5.1.

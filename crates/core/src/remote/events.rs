@@ -60,16 +60,16 @@ impl Events {
         };
         let of_mcp = event.event.as_deref().is_none_or(|name| name.is_empty() || name == "message");
         let data = event.data.filter(|data| of_mcp && !data.is_empty());
-        let read = data.map_or_else(|| Ok(Vec::new()), |data| Message::read(data.into()));
-        let (messages, malformed) =
-            read.map_or_else(|malformed| (Vec::new(), Some(malformed)), |messages| (messages, None));
+        let mut malformed = None;
+        let read = data.into_iter().flat_map(|data| Message::read(data.into()));
+        let messages = read.filter_map(|message| message.map_err(|defect| malformed = Some(defect)).ok()).collect();
         Some(Ok(Event { messages, malformed, id: event.id, retry: event.retry }))
     }
 }
 
 /// The messages of a body of the server.
 pub(super) fn read(text: Bytes) -> Result<Vec<Message>> {
-    Message::read(text).map_err(no_message)
+    Message::read(text).into_iter().collect::<Result<_, _>>().map_err(no_message)
 }
 
 /// The failure for what a server sent instead of a message.

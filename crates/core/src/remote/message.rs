@@ -77,23 +77,25 @@ impl Malformed {
 }
 
 impl Message {
-    /// Reads one message, or the members of a batch (MCP 2025-03-26).
+    /// Reads one message, or the members of a batch (MCP 2025-03-26), each by itself. There is at
+    /// least one.
     ///
     /// # Errors
-    /// What keeps the text from being one; nothing of it has been used then.
-    pub fn read(text: Bytes) -> Result<Vec<Self>, Malformed> {
+    /// What keeps a text from being a message.
+    #[must_use]
+    pub fn read(text: Bytes) -> Vec<Result<Self, Malformed>> {
         let text = one_line(text);
-        let json = std::str::from_utf8(&text).map_err(|_| Malformed::NotUtf8)?;
+        let Ok(json) = std::str::from_utf8(&text) else { return vec![Err(Malformed::NotUtf8)] };
         if !json.trim_start().starts_with('[') {
-            let kind = scan(json)?;
-            return Ok(vec![Self { raw: trimmed(&text), kind }]);
+            return vec![scan(json).map(|kind| Self { raw: trimmed(&text), kind })];
         }
-        let members: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| Malformed::NotJson)?;
+        let Ok(members) = serde_json::from_str::<Vec<&RawValue>>(json) else { return vec![Err(Malformed::NotJson)] };
         if members.is_empty() {
-            return Err(Malformed::NotMessage);
+            return vec![Err(Malformed::NotMessage)];
         }
-        let read =
-            |member: &RawValue| Ok(Self { raw: text.slice_ref(member.get().as_bytes()), kind: scan(member.get())? });
+        let read = |member: &RawValue| {
+            scan(member.get()).map(|kind| Self { raw: text.slice_ref(member.get().as_bytes()), kind })
+        };
         members.into_iter().map(read).collect()
     }
 
@@ -248,7 +250,7 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Result<Message, Malformed> {
-        Message::read(Bytes::copy_from_slice(text.as_bytes())).map(|mut messages| messages.remove(0))
+        Message::read(Bytes::copy_from_slice(text.as_bytes())).remove(0)
     }
 
     #[test]
@@ -289,15 +291,17 @@ mod tests {
         ] {
             assert_eq!(one(text).unwrap_err(), defect, "{text}");
         }
-        assert_eq!(Message::read(Bytes::from_static(b"{\"method\":\"\xff\"}")).unwrap_err(), Malformed::NotUtf8);
+        let defect = Message::read(Bytes::from_static(b"{\"method\":\"\xff\"}")).remove(0).unwrap_err();
+        assert_eq!(defect, Malformed::NotUtf8);
     }
 
     #[test]
     fn batches_are_split() {
-        let messages =
-            Message::read(Bytes::from_static(b"[{\"id\":1,\"method\":\"a\"},\n {\"method\":\"b\"}]")).unwrap();
-        let raws: Vec<_> = messages.iter().map(|message| &message.raw()[..]).collect();
-        assert_eq!(raws, [&b"{\"id\":1,\"method\":\"a\"}"[..], b"{\"method\":\"b\"}"]);
+        let text = Bytes::from_static(b"[{\"id\":1,\"method\":\"a\"},\n {}, {\"method\":\"b\"}]");
+        let raws = Message::read(text).into_iter().map(|message| message.map(|message| message.raw().clone()));
+        let first = Bytes::from_static(b"{\"id\":1,\"method\":\"a\"}");
+        let last = Bytes::from_static(b"{\"method\":\"b\"}");
+        assert_eq!(raws.collect::<Vec<_>>(), [Ok(first), Err(Malformed::NotMessage), Ok(last)]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Remote {
         }
         // What is accepted has no answer. Its empty body is read so that the connection is used again;
         // some servers open a stream here, which says nothing and is not waited for.
-        let _ = tokio::time::timeout(ACCEPTED_TIME, response.body.beginning(ACCEPTED_BODY)).await;
+        response.body.beginning(ACCEPTED_BODY, ACCEPTED_TIME).await;
         Ok(())
     }
 
@@ -110,8 +110,8 @@ impl Remote {
         let mut headers = HeaderMap::new();
         self.session.add_to(&mut headers);
         // The server may refuse it (405), and nobody is left to be told.
-        let _ =
-            self.client.send(Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), sent: None }).await;
+        let request = Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), urgent: true, sent: None };
+        let _ = self.client.send(request).await;
         self.session.forget();
     }
 
@@ -120,7 +120,9 @@ impl Remote {
         if message.method() != Some(INITIALIZE) {
             self.session.add_to(&mut headers);
         }
-        self.client.send(Request { method: Method::POST, headers, body: message.raw().clone(), sent }).await
+        // Only requests wait where connections are bounded; the server may be waiting for all else.
+        let urgent = !matches!(message.kind(), Kind::Request { .. });
+        self.client.send(Request { method: Method::POST, headers, body: message.raw().clone(), urgent, sent }).await
     }
 }
 

@@ -43,11 +43,17 @@ pub(super) fn handshake(
         .fix("Check that the port of the URL is a TLS port, and that no firewall or proxy cuts the connection."),
         None => closed_after_certificate(evidence, &broken(error), identity),
     };
-    let failure = place(failure, evidence);
-    match peer {
-        Peer::Server => failure,
-        Peer::Proxy => failure.because("This was the TLS connection to the proxy."),
-    }
+    let failure = match (peer, failure.code()) {
+        (Peer::Server, _) => failure,
+        (Peer::Proxy, Code::CertificateRequired) => {
+            let what = format!("The proxy {} wants a client certificate", evidence.target);
+            Failure::new(Code::ProxyFailed, what)
+                .because("The client certificate is for the server, and is never shown to a proxy.")
+                .fix("Use a proxy that asks for none.")
+        }
+        (Peer::Proxy, _) => failure.because("This was the TLS connection to the proxy."),
+    };
+    place(failure, evidence)
 }
 
 /// Explains a connection that broke after its handshake.
@@ -237,6 +243,8 @@ fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Tru
                 .fix("Write one of its names as the host of the URL.")
         }
         CertificateError::UnknownIssuer => unknown_issuer(evidence, &chain, trust),
+        CertificateError::BadSignature => unknown_issuer(evidence, &chain, trust)
+            .because("A trusted CA has that name and another key: likely the CA was made anew."),
         other => {
             Failure::new(Code::ServerCertificateInvalid, format!("The certificate of {target} cannot be accepted"))
                 .because(format!("It is {subject}. The verifier says: {other}."))

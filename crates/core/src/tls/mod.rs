@@ -106,7 +106,7 @@ impl Tls {
         let stream = connector
             .connect(name, stream)
             .await
-            .map_err(|error| explain::handshake(&record.lock(), &error, self.identity(), &self.trust, peer))?;
+            .map_err(|error| explain::handshake(&record.lock(), &error, self.shown_to(peer), &self.trust, peer))?;
         let mut evidence = record.lock();
         evidence.version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
         if evidence.offer == Offer::CannotSign {
@@ -127,8 +127,13 @@ impl Tls {
         explain::refused_by_answer(&record.lock(), words, self.identity())
     }
 
+    /// The identity that this end may see.
+    fn shown_to(&self, peer: Peer) -> Option<&Identity> {
+        self.identity().filter(|_| peer == Peer::Server)
+    }
+
     fn config(&self, peer: Peer, alpn: &[&[u8]], record: &Record) -> ClientConfig {
-        let identity = if peer == Peer::Server { self.identity() } else { None };
+        let identity = self.shown_to(peer);
         let recorder = Arc::new(Recorder {
             record: record.clone(),
             trust: Arc::clone(&self.trust),

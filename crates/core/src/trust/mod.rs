@@ -78,13 +78,14 @@ impl Trust {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let unknown = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
-        let by_ca = self.ca.as_ref().map(|ca| ca.verify_server_cert(leaf, intermediates, name, &[], now));
-        match by_ca {
-            Some(Err(TlsError::InvalidCertificate(CertificateError::UnknownIssuer))) | None => self
-                .system()
-                .map_or(Err(unknown), |system| system.verify_server_cert(leaf, intermediates, name, &[], now)),
-            Some(result) => result,
+        use CertificateError::{BadSignature, UnknownIssuer};
+        let verify = |roots: &Arc<WebPkiServerVerifier>| roots.verify_server_cert(leaf, intermediates, name, &[], now);
+        let by_ca = self.ca.as_ref().map_or(Err(TlsError::InvalidCertificate(UnknownIssuer)), verify);
+        // A root of the same name and another key says as little of the others as none at all.
+        let Err(TlsError::InvalidCertificate(UnknownIssuer | BadSignature)) = by_ca else { return by_ca };
+        match self.system().map(verify) {
+            None | Some(Err(TlsError::InvalidCertificate(UnknownIssuer))) => by_ca,
+            Some(by_system) => by_system,
         }
     }
 
