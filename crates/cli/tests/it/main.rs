@@ -10,3 +10,4 @@ mod network;
 mod refused;
 mod run;
 mod stage;
+mod trouble;

@@ -225,8 +225,7 @@ impl Lease {
         }
     }
 
-    /// Waits until the connection takes a request. One that was used before does so at once, unless
-    /// the server answered the request before without reading it to its end.
+    /// Waits until the connection takes a request. One that was used before does so at once.
     async fn ready(&mut self) -> Result<()> {
         let limit = if self.reused { READY } else { Duration::MAX };
         match tokio::time::timeout(limit, self.sender.ready()).await {

@@ -160,10 +160,12 @@ impl Pool {
 }
 
 impl Lease {
-    /// Returns an HTTP/1.1 connection whose answer was read to the end.
+    /// Returns an HTTP/1.1 connection whose answer was read to the end. One whose request the server
+    /// answered before it had read it whole can carry nothing more.
     pub(super) fn give_back(self, expires: Instant) {
         let Some(shared) = self.pooled.0.upgrade() else { return };
-        if matches!(self.sender, Sender::H1(_)) && !self.sender.is_closed() {
+        let usable = !self.sender.is_closed() && !self.record.lock().stalled;
+        if matches!(self.sender, Sender::H1(_)) && usable {
             shared.lock().idle.push(Idle { sender: self.sender, record: self.record, expires });
         }
         shared.changed.notify_waiters();

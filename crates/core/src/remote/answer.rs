@@ -215,6 +215,6 @@ const PLAIN_WORDS: &str = "The plain HTTP request was sent to HTTPS port";
 const ERROR_BODY: usize = 1 << 20;
 const ERROR_TIME: Duration = Duration::from_secs(2);
 /// How long a stream may say nothing after its answer before it is closed.
-const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(2);
 /// How long the end of a stream is expected after the answer.
 const SETTLING: Duration = Duration::from_millis(5);

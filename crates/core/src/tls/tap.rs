@@ -22,11 +22,21 @@ pub(crate) struct Tap<S> {
     record: Record,
     heard: bool,
     deaf: bool,
+    stalled: bool,
 }
 
 impl<S> Tap<S> {
     pub(crate) fn new(stream: S, record: Record) -> Self {
-        Self { stream, record, heard: false, deaf: false }
+        Self { stream, record, heard: false, deaf: false, stalled: false }
+    }
+
+    /// Writes down whether the other end takes what is sent.
+    fn follow<T>(&mut self, result: Poll<T>) -> Poll<T> {
+        if self.stalled != result.is_pending() {
+            self.stalled = result.is_pending();
+            self.record.lock().stalled = self.stalled;
+        }
+        result
     }
 
     /// Whether the other end is gone for writing; from then on writes have no effect.
@@ -74,7 +84,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         if this.deaf {
             return Poll::Ready(Ok(buf.len()));
         }
-        let result = ready!(Pin::new(&mut this.stream).poll_write(cx, buf));
+        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
+        let result = ready!(this.follow(result));
         Poll::Ready(if this.gone(&result) { Ok(buf.len()) } else { result })
     }
 
@@ -83,7 +94,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         if this.deaf {
             return Poll::Ready(Ok(()));
         }
-        let result = ready!(Pin::new(&mut this.stream).poll_flush(cx));
+        let result = Pin::new(&mut this.stream).poll_flush(cx);
+        let result = ready!(this.follow(result));
         Poll::Ready(if this.gone(&result) { Ok(()) } else { result })
     }
 

@@ -20,6 +20,7 @@ pub struct ServerBuilder {
     tls: TlsOptions,
     plain: bool,
     addr: SocketAddr,
+    streams: u32,
     handler: Handler,
 }
 
@@ -41,6 +42,7 @@ impl ServerBuilder {
             tls: TlsOptions::new(pki),
             plain: false,
             addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            streams: 200,
             handler: Arc::new(|_, _| Box::pin(std::future::ready(reply::empty(200)))),
         }
     }
@@ -93,6 +95,12 @@ impl ServerBuilder {
         self
     }
 
+    /// How many streams it allows at once on an HTTP/2 connection.
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.streams = streams;
+        self
+    }
+
     /// Answers the requests.
     pub fn handler<F, Answer>(mut self, handler: F) -> Self
     where
@@ -106,7 +114,7 @@ impl ServerBuilder {
     /// Starts it.
     pub async fn start(self) -> TlsServer {
         let listener = self.listen().await;
-        TlsServer::serve(listener, self.door(), self.handler)
+        TlsServer::serve(listener, self.door(), self.streams, self.handler)
     }
 
     /// Starts a server that hands each stream to a script, below HTTP.

@@ -47,11 +47,11 @@ impl TlsServer {
         ServerBuilder::new(pki)
     }
 
-    pub(crate) fn serve(listener: TcpListener, door: Door, handler: Handler) -> Self {
+    pub(crate) fn serve(listener: TcpListener, door: Door, streams: u32, handler: Handler) -> Self {
         let addr = listener.local_addr().expect("a bound socket has an address");
         let scheme = if door.is_tls() { "https" } else { "http" };
         let (record, connections, accepting) = (Arc::new(Record::default()), Tasks::default(), Tasks::default());
-        accepting.spawn(accept(listener, Arc::new(door), record.clone(), connections.clone(), handler));
+        accepting.spawn(accept(listener, Arc::new(door), record.clone(), connections.clone(), (streams, handler)));
         Self { addr, scheme, record, connections, accepting }
     }
 
@@ -120,22 +120,34 @@ impl Drop for TlsServer {
     }
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>, record: Arc<Record>, connections: Tasks, handler: Handler) {
+async fn accept(
+    listener: TcpListener,
+    door: Arc<Door>,
+    record: Arc<Record>,
+    connections: Tasks,
+    answers: (u32, Handler),
+) {
     loop {
         let Ok((tcp, peer)) = listener.accept().await else { return };
-        let (door, record, handler) = (door.clone(), record.clone(), handler.clone());
+        let (door, record, answers) = (door.clone(), record.clone(), answers.clone());
         let (number, tasks) = (record.next_number(), connections.clone());
         connections.spawn(async move {
             let (connection, stream) = door.open(tcp, peer, number).await;
             record.connections.push(connection.clone());
             if let Some(stream) = stream {
-                converse(stream, connection, record, handler, tasks).await;
+                converse(stream, connection, record, answers, tasks).await;
             }
         });
     }
 }
 
-async fn converse(stream: Stream, connection: Arc<Connection>, record: Arc<Record>, handler: Handler, tasks: Tasks) {
+async fn converse(
+    stream: Stream,
+    connection: Arc<Connection>,
+    record: Arc<Record>,
+    (streams, handler): (u32, Handler),
+    tasks: Tasks,
+) {
     let h2 = connection.alpn.as_deref() == Some("h2");
     let service = service_fn(move |request| {
         let (connection, record, handler) = (connection.clone(), record.clone(), handler.clone());
@@ -146,7 +158,7 @@ async fn converse(stream: Stream, connection: Arc<Connection>, record: Arc<Recor
     });
     // How a connection ended is the client's business; what it sent has been recorded.
     let _ended = if h2 {
-        http2::Builder::new(tasks).serve_connection(TokioIo::new(stream), service).await
+        http2::Builder::new(tasks).max_concurrent_streams(streams).serve_connection(TokioIo::new(stream), service).await
     } else {
         http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
     };
