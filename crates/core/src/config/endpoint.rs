@@ -293,10 +293,14 @@ impl Entry {
     }
 }
 
-/// A URL as it may be told. It has no userinfo and no fragment any more.
-fn told(url: &Url) -> String {
+/// A URL as it may be told: without userinfo, query and fragment.
+pub(crate) fn told(url: &Url) -> String {
     let mut url = url.clone();
+    // Neither can fail for a URL with a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     url.set_query(None);
+    url.set_fragment(None);
     url.into()
 }
 

@@ -13,6 +13,7 @@ mod reference;
 mod settings;
 mod suggest;
 
+pub(crate) use endpoint::told;
 pub use endpoint::{Content, Endpoint, Material, ProxySettings, Tls};
 pub use file::File;
 pub use locate::find;

@@ -16,7 +16,8 @@ use super::multiplexed::{Multiplexed, NotProcessed};
 use super::pool::Pooled;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
-use super::{Body, Response, told};
+use super::{Body, Response};
+use crate::config::told;
 use crate::error::{Code, Failure, Result};
 use crate::tls::{Peer, Record, Step, Tap, Tls, dial};
 

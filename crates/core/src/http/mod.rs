@@ -22,7 +22,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use url::Url;
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, told};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::identity::Identity;
 use crate::tls::{Offer, Record, Tls};
@@ -214,17 +214,6 @@ impl Explain {
     pub(crate) fn refused(&self, words: &str) -> Failure {
         self.tls.explain_refused(&self.record, words)
     }
-}
-
-/// A URL as it may be told: without userinfo, query and fragment.
-pub(crate) fn told(url: &Url) -> String {
-    let mut url = url.clone();
-    // Neither can fail for a URL with a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
 }
 
 /// How often a request that was not processed is tried, each time on another connection or stream.

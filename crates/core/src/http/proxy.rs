@@ -10,8 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Host, Url};
 
 use super::tasks::Spawner;
-use super::told;
-use crate::config::ProxySettings;
+use crate::config::{ProxySettings, told};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::secret::Secret;
 use crate::tls::{Peer, Record, Step, Tls, dial};

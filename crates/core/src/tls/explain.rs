@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::Peer;
 use super::alert::meaning;
-use super::evidence::{Evidence, Offer};
+use super::evidence::{Evidence, Offer, Step};
 use super::tap::tls_error;
 use crate::error::{Code, Failure, quoted};
 use crate::identity::Identity;
@@ -106,7 +106,10 @@ fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Opti
                 _ => format!("{told}, and no client certificate was sent."),
             };
             let failure = self::about_ours(evidence, identity, Some(&meaning.name)).because(why);
-            return with_identity(failure, evidence, identity).evidence("alert", meaning.name);
+            let during = if evidence.step == Step::Handshake { "during the handshake" } else { "after the handshake" };
+            return with_identity(failure, evidence, identity)
+                .evidence("alert", meaning.name)
+                .evidence("alert_came", during);
         }
         (_, _, AlertDescription::ProtocolVersion) => version_too_old(evidence),
         (_, _, AlertDescription::UnrecognisedName) => {
