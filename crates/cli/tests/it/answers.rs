@@ -151,3 +151,26 @@ async fn a_stream_in_answer_to_a_notification_holds_up_nothing() {
     host.initialize(LATEST).await;
     assert!(host.request("tools/list", json!({})).await["result"].is_object());
 }
+
+#[tokio::test]
+async fn an_answer_given_twice_reaches_the_host_once() {
+    let pki = Pki::new();
+    let server = TlsServer::builder(&pki)
+        .handler(|request, _| {
+            let message: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": {} }).to_string();
+            let (events, response) = reply::events();
+            events.send(&answer);
+            events.send(&answer);
+            // An answer to a request that was never made is none either.
+            events.send(r#"{"jsonrpc":"2.0","id":"never","result":{}}"#);
+            events.send(r#"{"jsonrpc":"2.0","method":"last"}"#);
+            std::future::ready(response)
+        })
+        .start()
+        .await;
+    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
+    assert!(host.request("x", json!({})).await["result"].is_object());
+    host.recv_method("last").await;
+    assert_eq!(host.inbox().len(), 0, "{:?}", host.inbox());
+}
