@@ -146,10 +146,10 @@ impl Dialer {
 
 impl Sender {
     /// A handle to an HTTP/2 connection with a free stream; HTTP/1.1 serves one request at a time.
-    pub(super) fn share(&self, urgent: bool) -> Option<Self> {
+    pub(super) fn share(&self) -> Option<Self> {
         match self {
             Self::H1(_) => None,
-            Self::H2(connection) => connection.take(urgent).map(Self::H2),
+            Self::H2(connection) => connection.take().map(Self::H2),
         }
     }
 

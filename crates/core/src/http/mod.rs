@@ -45,8 +45,6 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Whether it must go out even when every other request waits for it.
-    pub(crate) urgent: bool,
     /// Becomes true when the request has been handed to a connection.
     pub(crate) sent: Option<watch::Sender<bool>>,
 }
@@ -86,10 +84,10 @@ impl Client {
     /// Every failure of connecting, explained; `connection-lost`, `redirect-refused`.
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
         let mut url = self.url.clone();
-        let Request { method, headers, body, urgent, sent } = request;
+        let Request { method, headers, body, sent } = request;
         for _ in 0..=MAX_REDIRECTS {
             let outgoing = self.outgoing(&url, &method, &headers, &body)?;
-            let response = self.exchange(outgoing, urgent, sent.as_ref()).await?;
+            let response = self.exchange(outgoing, sent.as_ref()).await?;
             if !response.status.is_redirection() || response.status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
@@ -110,12 +108,11 @@ impl Client {
     async fn exchange(
         &self,
         mut request: ::http::Request<Bytes>,
-        urgent: bool,
         sent: Option<&watch::Sender<bool>>,
     ) -> Result<Response> {
         let mut failure = None;
         for _ in 0..ATTEMPTS {
-            let lease = self.pool.lease(urgent).await?;
+            let lease = self.pool.lease().await?;
             match lease.send(request, sent).await {
                 Outcome::Response(response) => return Ok(response),
                 Outcome::Failed(failure) => return Err(failure),

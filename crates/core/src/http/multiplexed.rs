@@ -29,13 +29,9 @@ struct Streams {
 }
 
 impl Multiplexed {
-    /// A handle that holds a stream, unless the connection is closed or its streams are taken. The
-    /// last one is kept for what is `urgent`, so that an answer that the server waits for goes out
-    /// while calls and the server's own stream hold all others.
-    pub(super) fn take(&self, urgent: bool) -> Option<Self> {
-        let limit = self.streams.limit.load(Ordering::Relaxed);
-        let limit = if urgent { limit } else { limit.saturating_sub(1).max(1) };
-        let free = self.streams.taken.load(Ordering::Relaxed) < limit;
+    /// A handle that holds a stream, unless the connection is closed or all its streams are taken.
+    pub(super) fn take(&self) -> Option<Self> {
+        let free = self.streams.taken.load(Ordering::Relaxed) < self.streams.limit.load(Ordering::Relaxed);
         (free && !self.sender.is_closed()).then(|| self.taken())
     }
 

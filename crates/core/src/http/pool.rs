@@ -72,13 +72,13 @@ impl Pool {
         self.shared.lock().latest.clone()
     }
 
-    /// A connection for one request: an idle one, a shared one, or a new one. What is `urgent` may
-    /// take the last stream of an HTTP/2 connection: an answer to the server must go out even when
-    /// every call waits for it.
+    /// A connection for one request: an idle one, a shared one, or a new one. Nothing waits for a
+    /// stream of an HTTP/2 connection: what the server waits for must go out while its own stream
+    /// and its calls hold all the streams there are, so another connection is opened.
     ///
     /// # Errors
     /// Every failure of connecting. Those who waited for the same attempt are told the same failure.
-    pub(super) async fn lease(&self, urgent: bool) -> Result<Lease> {
+    pub(super) async fn lease(&self) -> Result<Lease> {
         let mut since = None;
         let mut settled = None;
         loop {
@@ -86,7 +86,7 @@ impl Pool {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.next(urgent, &mut since, settled) {
+            match self.next(&mut since, settled) {
                 Next::Use(lease) => return Ok(*lease),
                 Next::Fail(failure) => return Err(failure),
                 Next::Wait => changed.await,
@@ -99,12 +99,12 @@ impl Pool {
         }
     }
 
-    fn next(&self, urgent: bool, since: &mut Option<u64>, settled: Option<tokio::time::Instant>) -> Next {
+    fn next(&self, since: &mut Option<u64>, settled: Option<tokio::time::Instant>) -> Next {
         let mut state = self.shared.lock();
         let now = Instant::now();
         state.idle.retain(|idle| idle.expires > now && !idle.sender.is_closed());
         state.http2.retain(|(sender, _)| !sender.is_closed());
-        let shared = state.http2.iter().find_map(|(sender, record)| Some((sender.share(urgent)?, record.clone())));
+        let shared = state.http2.iter().find_map(|(sender, record)| Some((sender.share()?, record.clone())));
         if let Some((sender, record)) = shared {
             return Next::Use(Box::new(self.leased(sender, record, true)));
         }

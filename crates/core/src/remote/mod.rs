@@ -110,7 +110,7 @@ impl Remote {
         let mut headers = HeaderMap::new();
         self.session.add_to(&mut headers);
         // The server may refuse it (405), and nobody is left to be told.
-        let request = Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), urgent: true, sent: None };
+        let request = Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), sent: None };
         let _ = self.client.send(request).await;
         self.session.forget();
     }
@@ -120,9 +120,7 @@ impl Remote {
         if message.method() != Some(INITIALIZE) {
             self.session.add_to(&mut headers);
         }
-        // Only requests wait where connections are bounded; the server may be waiting for all else.
-        let urgent = !matches!(message.kind(), Kind::Request { .. });
-        self.client.send(Request { method: Method::POST, headers, body: message.raw().clone(), urgent, sent }).await
+        self.client.send(Request { method: Method::POST, headers, body: message.raw().clone(), sent }).await
     }
 }
 
