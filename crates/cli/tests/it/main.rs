@@ -11,3 +11,4 @@ mod refused;
 mod run;
 mod stage;
 mod trouble;
+mod trust;
