@@ -2,12 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use mcp_mtls_testkit::host::Host;
 use mcp_mtls_testkit::mcp::{Answers, McpOptions, McpServer};
 use mcp_mtls_testkit::pki::Pki;
 use mcp_mtls_testkit::server::RawServer;
 use serde_json::json;
 
-use crate::stage::{LATEST, connect, hello, host, refusal};
+use crate::stage::{LATEST, connect, hello, host, refusal, towards};
+
+/// A host whose call, of this id, is being carried out.
+async fn waiting(pki: &Pki, server: &McpServer) -> (Host, u64) {
+    let mut host = connect(pki, &server.url(), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
+    server.wait_for_waiting(1).await;
+    (host, call)
+}
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_told_in_time_with_the_step() {
@@ -22,18 +32,8 @@ async fn a_server_that_never_answers_is_told_in_time_with_the_step() {
         (RawServer::start_plain(held).await, "the TLS handshake was not finished"),
     ] {
         let url = format!("https://localhost:{}/mcp", server.addr().port());
-        let ca = pki.server_ca_file();
-        let arguments = [
-            url.as_ref(),
-            "--timeout".as_ref(),
-            "700".as_ref(),
-            "--ca".as_ref(),
-            std::path::Path::new(&ca).as_os_str(),
-        ];
         let began = Instant::now();
-        let mut host = host(arguments)
-            .args(["--cert".as_ref(), client.cert_file.as_os_str(), "--key".as_ref(), client.key_file.as_os_str()])
-            .spawn();
+        let mut host = towards(&pki, &url, &client).args(["--timeout", "700"]).spawn();
         let error = refusal(&mut host).await;
         assert_eq!(error["data"]["code"], "timed-out", "{error:#}");
         assert!(error["data"]["why"].to_string().contains(step), "{error:#}");
@@ -46,10 +46,7 @@ async fn a_server_that_never_answers_is_told_in_time_with_the_step() {
 async fn answers_in_flight_are_given_after_the_end_of_input() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
-    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
-    host.initialize(LATEST).await;
-    let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
-    server.wait_for_waiting(1).await;
+    let (mut host, call) = waiting(&pki, &server).await;
     host.close_stdin();
     server.release().await;
     assert!(host.answer_to(call).await["result"].is_object());
@@ -61,10 +58,7 @@ async fn answers_in_flight_are_given_after_the_end_of_input() {
 async fn a_call_that_does_not_end_is_answered_five_seconds_after_the_end_of_input() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
-    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
-    host.initialize(LATEST).await;
-    let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
-    server.wait_for_waiting(1).await;
+    let (mut host, call) = waiting(&pki, &server).await;
     host.close_stdin();
     assert_eq!(host.answer_to(call).await["error"]["data"]["code"], "stopped");
     assert!(host.wait_exit(Duration::from_secs(5)).await.success());
@@ -77,10 +71,7 @@ async fn signals_end_it_within_eighty_milliseconds() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     for signal in ["TERM", "INT"] {
-        let mut host = connect(&pki, &server.url(), &pki.client("alice"));
-        host.initialize(LATEST).await;
-        let call = host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
-        server.wait_for_waiting(1).await;
+        let (mut host, call) = waiting(&pki, &server).await;
         let began = Instant::now();
         host.signal(signal);
         assert!(host.wait_exit(Duration::from_secs(5)).await.success());
@@ -129,10 +120,24 @@ async fn no_orphan_stays_when_the_host_is_killed() {
         mcp_mtls_testkit::host::Host::builder(std::path::Path::new("/bin/sh")).args(["-c", &script]).spawn();
     assert!(shell.request("initialize", hello(LATEST)).await["result"].is_object());
     let child = shell.stderr().trim().to_owned();
-    assert!(std::path::Path::new("/proc").join(&child).exists() || !cfg!(target_os = "linux"));
+    let child = rustix::process::Pid::from_raw(child.parse().expect("a process id")).expect("a process id");
+    assert!(runs(child));
     shell.kill().await;
     shell.close_stdin();
     server.wait_for_delete().await;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while runs(child) {
+        assert!(Instant::now() < deadline, "it runs on without a host");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether a process runs. One that has ended and that nobody has waited for does not.
+#[cfg(unix)]
+fn runs(process: rustix::process::Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    let ended = stat.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")));
+    rustix::process::test_kill_process(process).is_ok() && !ended
 }
 
 #[tokio::test]

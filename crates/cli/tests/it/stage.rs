@@ -18,10 +18,18 @@ pub(crate) fn host<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item 
 
 /// A host that connects to `url` with this certificate, trusting the staged server CA.
 pub(crate) fn connect(pki: &Pki, url: &str, client: &Client) -> Host {
+    towards(pki, url, client).spawn()
+}
+
+/// The same, before it is started.
+pub(crate) fn towards(pki: &Pki, url: &str, client: &Client) -> HostBuilder {
     let ca = pki.server_ca_file();
-    host([Path::new(url), Path::new("--ca"), ca.as_ref()])
-        .args([Path::new("--cert"), client.cert_file.as_ref(), Path::new("--key"), client.key_file.as_ref()])
-        .spawn()
+    host([Path::new(url), Path::new("--ca"), ca.as_ref()]).args([
+        Path::new("--cert"),
+        client.cert_file.as_ref(),
+        Path::new("--key"),
+        client.key_file.as_ref(),
+    ])
 }
 
 /// A host that connects to `url` without a certificate, trusting the staged server CA.

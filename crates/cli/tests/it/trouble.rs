@@ -11,7 +11,7 @@ use mcp_mtls_testkit::reply::{self, Body, Events};
 use mcp_mtls_testkit::server::{RawServer, ServerBuilder, TlsServer};
 use serde_json::{Value, json};
 
-use crate::stage::{LATEST, binary, connect, host, refusal};
+use crate::stage::{LATEST, binary, connect, host, refusal, towards};
 
 /// A server that initializes, accepts, and answers other requests by `answer`.
 async fn server<F>(builder: ServerBuilder, answer: F) -> TlsServer
@@ -215,17 +215,7 @@ async fn a_notification_that_is_not_accepted_holds_up_calls_for_a_time_only() {
         })
         .start()
         .await;
-    let (client, ca) = (pki.client("alice"), pki.server_ca_file());
-    let url = server.url("/mcp");
-    let mut host = host([
-        url.as_ref(),
-        "--timeout".as_ref(),
-        "1500".as_ref(),
-        "--ca".as_ref(),
-        std::path::Path::new(&ca).as_os_str(),
-    ])
-    .args(["--cert".as_ref(), client.cert_file.as_os_str(), "--key".as_ref(), client.key_file.as_os_str()])
-    .spawn();
+    let mut host = towards(&pki, &server.url("/mcp"), &pki.client("alice")).args(["--timeout", "1500"]).spawn();
     host.initialize(LATEST).await;
     assert!(host.request("tools/list", json!({})).await["result"].is_object());
 }
@@ -299,15 +289,8 @@ async fn the_good_members_of_a_batch_are_answered() {
 async fn an_https_proxy_that_wants_a_certificate_is_told_as_the_proxy() {
     let pki = Pki::new();
     let proxy = TlsServer::builder(&pki).tls12_only().start().await;
-    let client = pki.client("alice");
-    let mut host = host([
-        "https://mcp.corp.test/".as_ref(),
-        "--ca".as_ref(),
-        std::path::Path::new(&pki.server_ca_file()).as_os_str(),
-    ])
-    .args(["--cert".as_ref(), client.cert_file.as_os_str(), "--key".as_ref(), client.key_file.as_os_str()])
-    .env("HTTPS_PROXY", proxy.url(""))
-    .spawn();
+    let host = towards(&pki, "https://mcp.corp.test/", &pki.client("alice"));
+    let mut host = host.env("HTTPS_PROXY", proxy.url("")).spawn();
     let error = refusal(&mut host).await;
     assert_eq!(error["data"]["code"], "proxy-failed", "{error:#}");
     assert!(!error.to_string().contains("alice"), "the certificate has nothing to do with it: {error:#}");
