@@ -43,6 +43,8 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
+    /// Where it goes within the endpoint's origin, as [`Client::join`] gives it; none is the endpoint's URL.
+    pub(crate) target: Option<Url>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Becomes true when the request has been handed to a connection.
@@ -76,15 +78,35 @@ impl Client {
         self.timeout
     }
 
+    /// A reference of the server (RFC 3986, section 5) as a URL, when it is of the endpoint's origin.
+    ///
+    /// # Errors
+    /// `redirect-refused` for another origin, and for what is no URL.
+    #[allow(dead_code, reason = "a transport whose server names a second URL makes it of this")]
+    pub(crate) fn join(&self, reference: &str) -> Result<Url> {
+        let url = self.url.join(reference).map_err(|_| {
+            // Behind the question mark there may be a token.
+            let path = reference.split(['?', '#']).next().unwrap_or_default();
+            Failure::new(Code::RedirectRefused, "The server names a URL for messages that is none")
+                .at(told(&self.url))
+                .because(format!("It begins {}.", quoted(path)))
+        })?;
+        self.of_origin(url)
+    }
+
     /// Sends a request to the endpoint and waits for the head of the response.
     ///
     /// A request that was handed to a connection is never sent again.
     ///
     /// # Errors
-    /// Every failure of connecting, explained; `connection-lost`, `redirect-refused`.
+    /// Every failure of connecting, explained; `connection-lost`, `redirect-refused`, also for a
+    /// target of another origin.
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
-        let mut url = self.url.clone();
-        let Request { method, headers, body, sent } = request;
+        let Request { method, target, headers, body, sent } = request;
+        let mut url = match target {
+            Some(target) => self.of_origin(target)?,
+            None => self.url.clone(),
+        };
         for _ in 0..=MAX_REDIRECTS {
             let outgoing = self.outgoing(&url, &method, &headers, &body)?;
             let response = self.exchange(outgoing, sent.as_ref()).await?;
@@ -103,6 +125,18 @@ impl Client {
         let seconds = limit.as_secs_f64();
         let failure = Failure::new(Code::TimedOut, format!("No answer from {} within {seconds} s", told(&self.url)));
         connection::slow_step(failure, self.pool.latest().as_ref())
+    }
+
+    /// The URL without userinfo and fragment, when certificate, headers and messages may go to it.
+    fn of_origin(&self, url: Url) -> Result<Url> {
+        if url.origin() != self.url.origin() {
+            let what = format!("The server names {} for messages, which is not used", told(&url));
+            return Err(Failure::new(Code::RedirectRefused, what)
+                .at(told(&self.url))
+                .because("It is of another origin, where certificate, headers and message must not go.")
+                .fix("Have the server name a URL of its own scheme, host and port; a proxy before it may hide them."));
+        }
+        Ok(bare(url))
     }
 
     async fn exchange(
@@ -156,7 +190,7 @@ impl Client {
                 .because(why)
         };
         match (target, location) {
-            (Some(target), _) if kept && target.origin() == self.url.origin() => Ok(target),
+            (Some(target), _) if kept && target.origin() == self.url.origin() => Ok(bare(target)),
             (Some(target), _) if kept => Err(failure(format!(
                 "The target {} is of another origin, where certificate, headers and message must not go.",
                 told(&target)
@@ -172,6 +206,15 @@ impl Client {
             (None, None) => Err(failure(format!("HTTP {} came without a target.", response.status.as_u16()))),
         }
     }
+}
+
+/// What a server names may hold a user name, which would become part of the `Host` header.
+fn bare(mut url: Url) -> Url {
+    // Neither can fail for a URL with a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    url
 }
 
 impl fmt::Debug for Client {
@@ -218,3 +261,42 @@ const ATTEMPTS: usize = 8;
 
 /// Within the origin (invariant 4).
 const MAX_REDIRECTS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Entry, EntrySettings};
+
+    fn client() -> Client {
+        let settings = EntrySettings::new("https://corp.example/mcp/sse?token=abc");
+        Client::new(&Entry::new(settings).resolve().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn references_of_the_server_are_joined_within_the_origin() {
+        for (reference, url) in [
+            ("/messages?session=1", "https://corp.example/messages?session=1"),
+            ("messages", "https://corp.example/mcp/messages"),
+            ("?session=1", "https://corp.example/mcp/sse?session=1"),
+            ("https://corp.example:443/m", "https://corp.example/m"),
+            ("//user:pass@corp.example/m#x", "https://corp.example/m"),
+        ] {
+            assert_eq!(client().join(reference).unwrap().as_str(), url);
+        }
+    }
+
+    #[tokio::test]
+    async fn references_of_the_server_leave_the_origin_in_no_way() {
+        let others = ["http://corp.example/m", "https://corp.example:8443/m", "//evil.example/m", "\\\\evil.example/m"];
+        for reference in others.into_iter().chain(["https://me:hunter2@evil.example/m?hunter2", "https://[?hunter2"]) {
+            let failure = client().join(reference).unwrap_err();
+            assert_eq!(failure.code(), Code::RedirectRefused);
+            assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+        }
+        // A target that was not joined is looked at all the same.
+        let target = Some(Url::parse("https://evil.example/m").unwrap());
+        let (method, headers) = (Method::POST, HeaderMap::new());
+        let request = Request { method, target, headers, body: Bytes::new(), sent: None };
+        assert_eq!(client().send(request).await.unwrap_err().code(), Code::RedirectRefused);
+    }
+}

@@ -48,7 +48,7 @@ impl Remote {
         if let Some(id) = last_id {
             headers.insert(LAST_EVENT_ID, id.clone());
         }
-        let request = Request { method: Method::GET, headers, body: bytes::Bytes::new(), sent: None };
+        let request = Request { method: Method::GET, target: None, headers, body: bytes::Bytes::new(), sent: None };
         let Ok(response) = self.client.send(request).await else { return Opened::Later };
         match response.status {
             StatusCode::OK if response.media_type() == "text/event-stream" => {

@@ -110,7 +110,7 @@ impl Remote {
         let mut headers = HeaderMap::new();
         self.session.add_to(&mut headers);
         // The server may refuse it (405), and nobody is left to be told.
-        let request = Request { method: Method::DELETE, headers, body: bytes::Bytes::new(), sent: None };
+        let request = Request { method: Method::DELETE, target: None, headers, body: bytes::Bytes::new(), sent: None };
         let _ = self.client.send(request).await;
         self.session.forget();
     }
@@ -120,7 +120,9 @@ impl Remote {
         if message.method() != Some(INITIALIZE) {
             self.session.add_to(&mut headers);
         }
-        self.client.send(Request { method: Method::POST, headers, body: message.raw().clone(), sent }).await
+        self.client
+            .send(Request { method: Method::POST, target: None, headers, body: message.raw().clone(), sent })
+            .await
     }
 }
 
