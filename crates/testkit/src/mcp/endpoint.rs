@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request as HttpRequest, Response};
 
 use super::message::{self, Message, Request};
-use super::{Answers, Shared, locked};
+use super::session::{SESSION, Session};
+use super::{Answers, Shared};
 use crate::reply::{self, Body};
 use crate::server::Connection;
 
@@ -42,6 +43,7 @@ impl Shared {
             messages.push(Message::parse(&text).map_err(|e| refuse(400, -32600, &e))?);
             self.received.push(text);
         }
+        self.wait_while_held(&messages).await;
         if let [Message::Request(request)] = messages.as_slice()
             && request.method == "initialize"
         {
@@ -60,6 +62,13 @@ impl Shared {
             }
         }
         Ok(self.answer(requests, batch, session, connection).await)
+    }
+
+    async fn wait_while_held(&self, messages: &[Message]) {
+        let methods: Vec<&str> = messages.iter().filter_map(Message::method).collect();
+        let mut held = self.held.subscribe();
+        let free = held.wait_for(|held| !methods.iter().any(|method| held.contains(*method))).await;
+        free.expect("the server holds the sender");
     }
 
     fn initialize(&self, request: &Request, headers: &HeaderMap) -> Answer {
@@ -88,7 +97,7 @@ impl Shared {
         } else {
             String::new()
         };
-        locked(&self.sessions).insert(id, version.to_owned());
+        self.sessions.open(id, version);
         Ok(response)
     }
 
@@ -113,35 +122,9 @@ impl Shared {
         if !self.options.session {
             return Err(Box::new(reply::empty(405)));
         }
-        locked(&self.sessions).remove(&session.id);
+        self.sessions.remove(&session.id);
         self.ended.push(session.id);
         Ok(reply::empty(200))
-    }
-
-    /// Checks the two headers that everything after `initialize` carries.
-    fn admit(&self, headers: &HeaderMap) -> Result<Session, Refusal> {
-        let id = match (self.options.session, header(headers, SESSION)) {
-            (true, Some(id)) => id.to_owned(),
-            (true, None) => return Err(refuse(400, -32000, "Bad Request: Mcp-Session-Id header is required")),
-            (false, None) => String::new(),
-            (false, Some(_)) => return Err(refuse(400, -32600, "no session was opened")),
-        };
-        let version = locked(&self.sessions).get(&id).cloned();
-        let version = match (version, self.options.session) {
-            (Some(version), _) => version,
-            (None, true) => return Err(refuse(404, -32001, "Session not found")),
-            // Without sessions the server keeps nothing; whatever comes is answered.
-            (None, false) => return Ok(Session { id, version: String::new() }),
-        };
-        match header(headers, VERSION) {
-            Some(sent) if sent == version => {}
-            None if !NEEDS_HEADER.contains(&version.as_str()) => {}
-            sent => {
-                let text = format!("Bad Request: MCP-Protocol-Version must be {version}, not {sent:?}");
-                return Err(refuse(400, -32000, &text));
-            }
-        }
-        Ok(Session { id, version })
     }
 
     /// Runs the requests of one POST and answers as the options say.
@@ -172,21 +155,15 @@ impl Shared {
     }
 }
 
-/// What everything after `initialize` belongs to.
-pub(super) struct Session {
-    pub(super) id: String,
-    version: String,
-}
-
 /// The answer, or the refusal that takes its place.
 type Answer = Result<Response<Body>, Refusal>;
 
 /// An HTTP error, boxed since it is large and rare.
-type Refusal = Box<Response<Body>>;
+pub(super) type Refusal = Box<Response<Body>>;
 
 /// An HTTP error with a JSON-RPC error in it, and `id: null`, as real servers send it.
 #[expect(clippy::unnecessary_box_returns, reason = "every caller returns it as the error of a Result")]
-fn refuse(status: u16, code: i32, message: &str) -> Refusal {
+pub(super) fn refuse(status: u16, code: i32, message: &str) -> Refusal {
     Box::new(reply::json(status, message::error("null", code, message)))
 }
 
@@ -198,11 +175,8 @@ fn accepts(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Refusal> {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-const SESSION: &str = "mcp-session-id";
-const VERSION: &str = "mcp-protocol-version";
 const KNOWN: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-const NEEDS_HEADER: [&str; 2] = ["2025-06-18", "2025-11-25"];

@@ -41,6 +41,13 @@ impl Message {
             (None, None) => Err("neither a method nor an id".to_owned()),
         }
     }
+
+    pub(super) fn method(&self) -> Option<&str> {
+        match self {
+            Self::Request(Request { method, .. }) | Self::Notification { method, .. } => Some(method),
+            Self::Answer { .. } => None,
+        }
+    }
 }
 
 /// Splits a body into the texts of its messages. The flag says whether it was a batch.

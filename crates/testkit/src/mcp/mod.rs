@@ -2,9 +2,11 @@
 
 mod endpoint;
 mod message;
+mod options;
+mod session;
 mod tools;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +17,9 @@ use crate::pki::Pki;
 use crate::reply::Events;
 use crate::server::{SeenRequest, ServerBuilder, TlsServer};
 use crate::tasks::Tasks;
+pub use options::{Answers, LostSession, McpOptions};
+pub use session::Session;
+use session::Sessions;
 
 /// An MCP server at `/mcp`. Its tools are `echo`, `whoami`, `big`, `wait`, `ask` and `progress`. It ends when dropped.
 ///
@@ -22,45 +27,6 @@ use crate::tasks::Tasks;
 pub struct McpServer {
     server: TlsServer,
     shared: Arc<Shared>,
-}
-
-/// How an [`McpServer`] behaves.
-#[derive(Clone, Debug)]
-pub struct McpOptions {
-    /// How `initialize` is answered.
-    pub initialize: Answers,
-    /// How other requests are answered. `ask` and `progress` always stream.
-    pub answers: Answers,
-    /// Whether `initialize` opens a session (`Mcp-Session-Id`).
-    pub session: bool,
-    /// The revision it insists on; without, the one the host asks for.
-    pub version: Option<&'static str>,
-    /// Whether GET opens the notification stream; else it gets 405.
-    pub get_stream: bool,
-    /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
-    pub multiline: bool,
-}
-
-/// The two ways to answer a POST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
-    /// One JSON body.
-    Json,
-    /// An event stream.
-    Sse,
-}
-
-impl Default for McpOptions {
-    fn default() -> Self {
-        Self {
-            initialize: Answers::Json,
-            answers: Answers::Json,
-            session: true,
-            version: None,
-            get_stream: true,
-            multiline: false,
-        }
-    }
 }
 
 impl McpServer {
@@ -113,11 +79,39 @@ impl McpServer {
         self.shared.received.all()
     }
 
+    /// The exact JSON texts of the messages with this method, in order.
+    pub fn received_of(&self, method: &str) -> Vec<String> {
+        of_method(self.shared.received.all(), method)
+    }
+
+    /// How many requests to initialize have come.
+    pub fn initializes(&self) -> usize {
+        self.received_of("initialize").len()
+    }
+
     /// Waits until the host sent a message with this method (10 seconds at most); returns the exact text of the first.
     pub async fn wait_for_method(&self, method: &str) -> String {
-        let is_it = |text: &String| message::method_of(text).as_deref() == Some(method);
-        let all = self.shared.received.wait_until(method, |texts| texts.iter().any(is_it)).await;
-        all.into_iter().find(is_it).expect("the wait ended because it is there")
+        self.wait_for_methods(method, 1).await.remove(0)
+    }
+
+    /// Waits until `n` messages with this method have come, 10 seconds at most; returns their exact texts.
+    pub async fn wait_for_methods(&self, method: &str, n: usize) -> Vec<String> {
+        let enough = |texts: &[String]| texts.iter().filter(|text| is_of_method(text, method)).count() >= n;
+        of_method(self.shared.received.wait_until(&format!("{n} times {method}"), enough).await, method)
+    }
+
+    /// From now on, lets every message with this method wait at the server until [`let_go`](Self::let_go).
+    pub fn hold(&self, method: &str) {
+        self.shared.held.send_modify(|held| {
+            held.insert(method.to_owned());
+        });
+    }
+
+    /// Goes on with the messages that [`hold`](Self::hold) keeps waiting, and holds no more of them.
+    pub fn let_go(&self, method: &str) {
+        self.shared.held.send_modify(|held| {
+            held.remove(method);
+        });
     }
 
     /// The exact texts of the host's answers to what the server asked.
@@ -164,11 +158,6 @@ impl McpServer {
         assert_eq!(enough, Ok(true), "fewer than {n} calls of `wait` came within {LIMIT:?}");
     }
 
-    /// Forgets every session without telling anyone, as a server does that was restarted.
-    pub fn forget_sessions(&self) {
-        locked(&self.shared.sessions).clear();
-    }
-
     /// The sessions that the host ended by DELETE.
     pub fn ended_sessions(&self) -> Vec<String> {
         self.shared.ended.all()
@@ -199,8 +188,9 @@ struct Shared {
     received: Log<String>,
     host_answers: Log<String>,
     ended: Log<String>,
-    /// Session id to the negotiated revision. Without sessions, the one entry has the empty id.
-    sessions: Mutex<HashMap<String, String>>,
+    sessions: Sessions,
+    /// The methods whose messages wait.
+    held: watch::Sender<HashSet<String>>,
     streams: watch::Sender<Vec<Events>>,
     /// Calls of `wait`, by session and id. True completes one, false cancels it.
     waiting: Mutex<HashMap<(String, String), oneshot::Sender<bool>>>,
@@ -219,7 +209,8 @@ impl Shared {
             received: Log::default(),
             host_answers: Log::default(),
             ended: Log::default(),
-            sessions: Mutex::default(),
+            sessions: Sessions::default(),
+            held: watch::Sender::default(),
             streams: watch::Sender::new(Vec::new()),
             waiting: Mutex::default(),
             waiting_now: watch::Sender::new(0),
@@ -235,6 +226,14 @@ impl Shared {
         // Whether the host still listens is what the test asks about, not this.
         events.send(text);
     }
+}
+
+fn of_method(texts: Vec<String>, method: &str) -> Vec<String> {
+    texts.into_iter().filter(|text| is_of_method(text, method)).collect()
+}
+
+fn is_of_method(text: &str, method: &str) -> bool {
+    message::method_of(text).as_deref() == Some(method)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

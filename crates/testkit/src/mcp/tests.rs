@@ -1,5 +1,7 @@
 //! The server answers as the specification says, and keeps every byte.
 
+mod sessions;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -82,6 +84,7 @@ async fn streams_sessions_and_line_breaks_are_options() {
         version: Some("2025-06-18"),
         get_stream: false,
         multiline: true,
+        ..McpOptions::default()
     };
     let builder = TlsServer::builder(&pki).tls12_only().alpn(&["h2"]);
     let server = McpServer::on(builder, options).await;
@@ -192,6 +195,11 @@ impl Caller {
 
     async fn call(&mut self, id: &str, tool: &str, arguments: &str) -> String {
         text(&self.post(&call(id, tool, arguments)).await)
+    }
+
+    async fn request_of(&mut self, id: u64, method: &str, params: &str) -> String {
+        let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        text(&self.post(&message).await)
     }
 
     async fn post(&mut self, body: &str) -> Response<Bytes> {

@@ -5,9 +5,8 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::endpoint::Session;
 use super::message::{self, ODD, Request};
-use super::{Shared, locked};
+use super::{Session, Shared, locked};
 use crate::reply::Events;
 use crate::server::Connection;
 
@@ -46,10 +45,26 @@ impl Shared {
                 Outcome::Cancelled => return None,
                 Outcome::Unknown => return Some(message::error(&request.id, -32602, "unknown tool")),
             },
-            "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => "{}".to_owned(),
+            "resources/list" => RESOURCES.to_owned(),
+            "ping" => "{}".to_owned(),
+            "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+                self.set(request, session);
+                "{}".to_owned()
+            }
             _ => return Some(message::error(&request.id, -32601, "Method not found")),
         };
         Some(message::result(&request.id, &result, self.options.multiline))
+    }
+
+    /// Notes what the session sets for its whole life.
+    fn set(&self, request: &Request, session: &Session) {
+        let text = |name: &str| request.params[name].as_str().unwrap_or_default().to_owned();
+        self.sessions.note(&session.id, |session| match request.method.as_str() {
+            "logging/setLevel" => session.log_level = Some(text("level")),
+            "resources/subscribe" if session.subscriptions.contains(&text("uri")) => {}
+            "resources/subscribe" => session.subscriptions.push(text("uri")),
+            _ => session.subscriptions.retain(|uri| *uri != text("uri")),
+        });
     }
 
     async fn call(
@@ -121,6 +136,9 @@ impl Shared {
 
     /// Takes a notification. A cancel ends its call without an answer.
     pub(super) fn hear(&self, session: &Session, method: &str, params: &Value) {
+        if method == "notifications/initialized" {
+            self.sessions.note(&session.id, |session| session.initialized = true);
+        }
         if method == "notifications/cancelled" {
             let mut waiting = locked(&self.waiting);
             if let Some(call) = waiting.remove(&(session.id.clone(), params["requestId"].to_string())) {
@@ -168,7 +186,7 @@ pub(super) fn streams(request: &Request) -> bool {
 pub(super) fn initialize_result(version: &str) -> String {
     let version = Value::from(version);
     format!(
-        r#"{{"protocolVersion":{version},"capabilities":{{"tools":{{"listChanged":true}},"logging":{{}}}},"serverInfo":{{"name":"testkit","version":"1.0"}},{ODD}}}"#
+        r#"{{"protocolVersion":{version},"capabilities":{{"tools":{{"listChanged":true}},"resources":{{"subscribe":true}},"logging":{{}}}},"serverInfo":{{"name":"testkit","version":"1.0"}},{ODD}}}"#
     )
 }
 
@@ -178,6 +196,8 @@ fn tools_list() -> String {
     });
     format!(r#"{{"tools":[{}],{ODD}}}"#, tools.join(", "))
 }
+
+const RESOURCES: &str = r#"{"resources":[{"uri":"test://one","name":"one"},{"uri":"test://two","name":"two"}]}"#;
 
 const TOOLS: [(&str, &str); 6] = [
     ("echo", r#""text":{"type":"string"}"#),

@@ -1,0 +1,63 @@
+//! How an [`McpServer`](super::McpServer) behaves.
+
+/// How an [`McpServer`](super::McpServer) behaves.
+#[derive(Clone, Debug)]
+pub struct McpOptions {
+    /// How `initialize` is answered.
+    pub initialize: Answers,
+    /// How other requests are answered. `ask` and `progress` always stream.
+    pub answers: Answers,
+    /// Whether `initialize` opens a session (`Mcp-Session-Id`).
+    pub session: bool,
+    /// How requests of a session that is not known (any more) are answered.
+    pub lost: LostSession,
+    /// The revision it insists on; without, the one the host asks for.
+    pub version: Option<&'static str>,
+    /// Whether GET opens the notification stream; else it gets 405.
+    pub get_stream: bool,
+    /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
+    pub multiline: bool,
+}
+
+/// The two ways to answer a POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// One JSON body.
+    Json,
+    /// An event stream.
+    Sse,
+}
+
+/// How a server tells that it does not know a session. The specification says 404; real servers say all of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostSession {
+    /// 404 with a JSON-RPC error.
+    NotFound,
+    /// 404 without a body.
+    NotFoundEmpty,
+    /// 404 with this plain text.
+    NotFoundText(&'static str),
+    /// 400 with a JSON-RPC error that has this message, such as [`LostSession::NO_VALID_ID`].
+    BadRequest(&'static str),
+    /// 400 with this plain text, such as `Session not found`.
+    BadRequestText(&'static str),
+}
+
+impl LostSession {
+    /// What servers copied from the examples of the TypeScript SDK say, together with 400.
+    pub const NO_VALID_ID: &str = "Bad Request: No valid session ID provided";
+}
+
+impl Default for McpOptions {
+    fn default() -> Self {
+        Self {
+            initialize: Answers::Json,
+            answers: Answers::Json,
+            session: true,
+            lost: LostSession::NotFound,
+            version: None,
+            get_stream: true,
+            multiline: false,
+        }
+    }
+}
