@@ -49,15 +49,7 @@ pub struct Events(mpsc::UnboundedSender<Bytes>);
 impl Events {
     /// One event of type `message`, a `data:` line for each line of the text. False when the reader is gone.
     pub fn send(&self, message: &str) -> bool {
-        let mut event = String::with_capacity(message.len() + 32);
-        event.push_str("event: message\n");
-        for line in message.lines() {
-            event.push_str("data: ");
-            event.push_str(line);
-            event.push('\n');
-        }
-        event.push('\n');
-        self.raw(event)
+        self.raw(event("", message))
     }
 
     /// Bytes as they are, in a chunk of their own. False when the reader is gone.
@@ -74,6 +66,20 @@ impl Events {
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
+}
+
+/// One event of type `message`, a `data:` line for each line of the text, after these lines.
+pub(crate) fn event(before: &str, message: &str) -> String {
+    let mut event = String::with_capacity(before.len() + message.len() + 32);
+    event.push_str(before);
+    event.push_str("event: message\n");
+    for line in message.lines() {
+        event.push_str("data: ");
+        event.push_str(line);
+        event.push('\n');
+    }
+    event.push('\n');
+    event
 }
 
 struct Scripted(mpsc::UnboundedReceiver<Bytes>);

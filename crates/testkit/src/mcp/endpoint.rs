@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request as HttpRequest, Response};
 
+use super::channel::LAST_EVENT_ID;
 use super::message::{self, Message, Request};
 use super::session::{SESSION, Session};
 use super::{Answers, Shared};
@@ -79,40 +80,52 @@ impl Shared {
         let known = KNOWN.iter().find(|known| **known == asked).copied();
         let version = self.options.version.or(known).unwrap_or(KNOWN[KNOWN.len() - 1]);
         let text = message::result(&request.id, &super::tools::initialize_result(version), self.options.multiline);
+        let id = if self.options.session {
+            format!("testkit-session-{}", self.counter.fetch_add(1, Ordering::Relaxed) + 1)
+        } else {
+            String::new()
+        };
         let mut response = match self.options.initialize {
             Answers::Json => {
                 self.sent.push(text.clone());
                 reply::json(200, text)
             }
             Answers::Sse => {
-                let (events, response) = reply::events();
-                self.send(&events, &text);
+                let (channel, response) = self.open(&id);
+                self.send(&channel, &text);
+                channel.end();
                 response
             }
         };
-        let id = if self.options.session {
-            let id = format!("testkit-session-{}", self.counter.fetch_add(1, Ordering::Relaxed) + 1);
+        if self.options.session {
             response.headers_mut().insert(SESSION, id.parse().expect("visible ASCII"));
-            id
-        } else {
-            String::new()
-        };
+        }
         self.sessions.open(id, version);
         Ok(response)
     }
 
     fn get(&self, headers: &HeaderMap) -> Answer {
-        if !self.options.get_stream {
+        let event = self.options.event_ids.and_then(|_| header(headers, LAST_EVENT_ID));
+        // A server without a stream of its own still gives back the streams of its answers.
+        if !self.options.get_stream && event.is_none() {
             return Err(Box::new(reply::empty(405)));
         }
         accepts(headers, &["text/event-stream"])?;
-        self.admit(headers)?;
-        let (events, response) = reply::events();
+        let session = self.admit(headers)?;
+        if let Some(event) = event {
+            let (channel, place) =
+                self.find_event(&session.id, event).ok_or_else(|| refuse(400, -32000, "unknown event id"))?;
+            let response = channel.take_up(place);
+            // It may be a GET stream that someone waits for.
+            self.streams.send_modify(|_| ());
+            return Ok(response);
+        }
+        let (channel, response) = self.open(&session.id);
         // A comment at once, since some clients wait for the first byte.
-        events.raw(": open\n\n");
+        channel.raw(": open\n\n");
         self.streams.send_modify(|streams| {
-            streams.retain(|stream| !stream.is_closed());
-            streams.push(events);
+            streams.retain(|stream| self.options.event_ids.is_some() || stream.is_open());
+            streams.push(channel);
         });
         Ok(response)
     }
@@ -144,12 +157,16 @@ impl Shared {
             self.sent.push(text.clone());
             return reply::json(200, text);
         }
-        let (events, response) = reply::events();
+        let (channel, response) = self.open(&session.id);
+        if self.options.event_ids.is_some_and(|ids| ids.hang_up) {
+            channel.hang_up();
+        }
         let shared = self.clone();
         self.tasks.spawn(async move {
-            if let Some(text) = shared.run_all(&requests, batch, &session, &connection, Some(&events)).await {
-                shared.send(&events, &text);
+            if let Some(text) = shared.run_all(&requests, batch, &session, &connection, Some(&channel)).await {
+                shared.send(&channel, &text);
             }
+            channel.end();
         });
         response
     }

@@ -1,5 +1,6 @@
 //! A small scripted MCP server (Streamable HTTP, revisions 2024-11-05 to 2025-11-25) that keeps what it sent, to the byte.
 
+mod channel;
 mod endpoint;
 mod message;
 mod options;
@@ -14,10 +15,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::log::{LIMIT, Log};
 use crate::pki::Pki;
-use crate::reply::Events;
 use crate::server::{SeenRequest, ServerBuilder, TlsServer};
 use crate::tasks::Tasks;
-pub use options::{Answers, LostSession, McpOptions};
+use channel::Channel;
+pub use options::{Answers, EventIds, LostSession, McpOptions};
 pub use session::Session;
 use session::Sessions;
 
@@ -119,27 +120,6 @@ impl McpServer {
         self.shared.host_answers.all()
     }
 
-    /// Sends a message on the newest GET stream, waiting for one to be open (10 seconds at most).
-    pub async fn notify(&self, text: &str) {
-        let mut streams = self.shared.streams.subscribe();
-        let open = streams.wait_for(|streams| streams.iter().any(|stream| !stream.is_closed()));
-        let stream = match tokio::time::timeout(LIMIT, open).await {
-            Ok(streams) => streams.expect("the server holds the sender").iter().rfind(|s| !s.is_closed()).cloned(),
-            Err(_) => panic!("no GET stream was opened for {LIMIT:?}"),
-        };
-        self.shared.send(&stream.expect("an open stream, as just seen"), text);
-    }
-
-    /// How many GET streams are open.
-    pub fn open_streams(&self) -> usize {
-        self.shared.streams.borrow().iter().filter(|stream| !stream.is_closed()).count()
-    }
-
-    /// Ends every GET stream, in good order.
-    pub fn end_streams(&self) {
-        self.shared.streams.send_replace(Vec::new());
-    }
-
     /// Lets every waiting call of `wait` complete. Waits for one, if there is none yet (10 seconds at most).
     pub async fn release(&self) {
         self.wait_for_waiting(1).await;
@@ -191,7 +171,10 @@ struct Shared {
     sessions: Sessions,
     /// The methods whose messages wait.
     held: watch::Sender<HashSet<String>>,
-    streams: watch::Sender<Vec<Events>>,
+    /// The GET streams, the newest last.
+    streams: watch::Sender<Vec<Arc<Channel>>>,
+    /// Every stream with event ids; its number is its place, from 1.
+    kept: Mutex<Vec<Arc<Channel>>>,
     /// Calls of `wait`, by session and id. True completes one, false cancels it.
     waiting: Mutex<HashMap<(String, String), oneshot::Sender<bool>>>,
     waiting_now: watch::Sender<usize>,
@@ -211,20 +194,14 @@ impl Shared {
             ended: Log::default(),
             sessions: Sessions::default(),
             held: watch::Sender::default(),
-            streams: watch::Sender::new(Vec::new()),
+            streams: watch::Sender::default(),
+            kept: Mutex::default(),
             waiting: Mutex::default(),
             waiting_now: watch::Sender::new(0),
             asked: Mutex::default(),
             counter: AtomicUsize::new(0),
             tasks: Tasks::default(),
         }
-    }
-
-    /// Sends one message on a stream and keeps its text.
-    fn send(&self, events: &Events, text: &str) {
-        self.sent.push(text.to_owned());
-        // Whether the host still listens is what the test asks about, not this.
-        events.send(text);
     }
 }
 

@@ -15,6 +15,8 @@ pub struct McpOptions {
     pub version: Option<&'static str>,
     /// Whether GET opens the notification stream; else it gets 405.
     pub get_stream: bool,
+    /// Whether events have ids, so that a stream which broke can be taken up again (2025-03-26 on).
+    pub event_ids: Option<EventIds>,
     /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
     pub multiline: bool,
 }
@@ -43,6 +45,16 @@ pub enum LostSession {
     BadRequestText(&'static str),
 }
 
+/// How streams are that can be taken up again. Each begins with an event that has an id and no data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventIds {
+    /// The `retry` of the first event, in milliseconds.
+    pub retry_ms: Option<u64>,
+    /// Whether the server ends the stream of a POST right after the first event, so that the client has to come back
+    /// (SEP-1699).
+    pub hang_up: bool,
+}
+
 impl LostSession {
     /// What servers copied from the examples of the TypeScript SDK say, together with 400.
     pub const NO_VALID_ID: &str = "Bad Request: No valid session ID provided";
@@ -57,6 +69,7 @@ impl Default for McpOptions {
             lost: LostSession::NotFound,
             version: None,
             get_stream: true,
+            event_ids: None,
             multiline: false,
         }
     }

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::endpoint::{Refusal, header, refuse};
 use super::options::LostSession;
-use super::{McpServer, Shared};
+use super::{McpServer, Shared, locked};
 use crate::log::LIMIT;
 use crate::reply::{self, Body};
 
@@ -40,9 +40,10 @@ impl McpServer {
         panic!("waited {LIMIT:?} for {what}; the newest session: {:#?}", self.session())
     }
 
-    /// Forgets every session without telling anyone, as a server does that was restarted.
+    /// Forgets every session and its streams without telling anyone, as a server does that was restarted.
     pub fn forget_sessions(&self) {
         self.shared.sessions.clear();
+        locked(&self.shared.kept).clear();
     }
 }
 

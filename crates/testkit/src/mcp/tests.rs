@@ -1,14 +1,17 @@
 //! The server answers as the specification says, and keeps every byte.
 
+mod resume;
 mod sessions;
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 
 use super::{Answers, McpOptions, McpServer};
+use crate::log::LIMIT;
 use crate::pki::{Client, Pki};
 use crate::plain::{PlainClient, PlainConnection};
 use crate::server::TlsServer;
@@ -206,6 +209,17 @@ impl Caller {
         self.send("POST", body).await
     }
 
+    /// Sends, and reads the answer event by event.
+    async fn stream(&mut self, method: &str, body: &str, headers: &[(&str, &str)]) -> Reader {
+        let mut request = self.request(method, body);
+        for (name, value) in headers {
+            request.headers_mut().insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        let response = self.connection.start(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        Reader { body: response.into_body(), text: String::new() }
+    }
+
     async fn send(&mut self, method: &str, body: &str) -> Response<Bytes> {
         let request = self.request(method, body);
         self.connection.send(request).await.unwrap()
@@ -224,6 +238,37 @@ impl Caller {
             request = request.header("mcp-protocol-version", version);
         }
         request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap()
+    }
+}
+
+/// What is left of an event stream.
+struct Reader {
+    body: Incoming,
+    text: String,
+}
+
+impl Reader {
+    /// The text of the next event or comment, without the empty line after it; None at the end in good order.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
+                return Some(event);
+            }
+            let frame = tokio::time::timeout(LIMIT, self.body.frame()).await.expect("the stream goes on or ends");
+            let data = frame?.expect("the stream does not break").into_data().unwrap();
+            self.text.push_str(std::str::from_utf8(&data).unwrap());
+        }
+    }
+
+    /// All that is left.
+    async fn rest(mut self) -> Vec<String> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
     }
 }
 

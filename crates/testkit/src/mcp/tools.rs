@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::channel::Channel;
 use super::message::{self, ODD, Request};
 use super::{Session, Shared, locked};
-use crate::reply::Events;
 use crate::server::Connection;
 
 impl Shared {
@@ -18,11 +18,11 @@ impl Shared {
         batch: bool,
         session: &Session,
         connection: &Connection,
-        events: Option<&Events>,
+        channel: Option<&Channel>,
     ) -> Option<String> {
         let mut answers = Vec::new();
         for request in requests {
-            answers.extend(self.run(request, session, connection, events).await);
+            answers.extend(self.run(request, session, connection, channel).await);
         }
         match (batch, answers.is_empty()) {
             (_, true) => None,
@@ -36,11 +36,11 @@ impl Shared {
         request: &Request,
         session: &Session,
         connection: &Connection,
-        events: Option<&Events>,
+        channel: Option<&Channel>,
     ) -> Option<String> {
         let result = match request.method.as_str() {
             "tools/list" => tools_list(),
-            "tools/call" => match self.call(request, session, connection, events).await {
+            "tools/call" => match self.call(request, session, connection, channel).await {
                 Outcome::Done(result) => result,
                 Outcome::Cancelled => return None,
                 Outcome::Unknown => return Some(message::error(&request.id, -32602, "unknown tool")),
@@ -72,7 +72,7 @@ impl Shared {
         request: &Request,
         session: &Session,
         connection: &Connection,
-        events: Option<&Events>,
+        channel: Option<&Channel>,
     ) -> Outcome {
         let arguments = &request.params["arguments"];
         let text = match request.params["name"].as_str().unwrap_or_default() {
@@ -85,11 +85,11 @@ impl Shared {
                 }
                 "released".to_owned()
             }
-            "ask" => match self.ask(arguments, events).await {
+            "ask" => match self.ask(arguments, channel).await {
                 Some(answer) => answer,
                 None => return Outcome::Cancelled,
             },
-            "progress" => self.progress(request, arguments, events),
+            "progress" => self.progress(request, arguments, channel),
             _ => return Outcome::Unknown,
         };
         Outcome::Done(message::tool_text(&text))
@@ -109,7 +109,7 @@ impl Shared {
     }
 
     /// Asks the host in the stream of the call, and returns the exact text of its answer.
-    async fn ask(&self, arguments: &Value, events: Option<&Events>) -> Option<String> {
+    async fn ask(&self, arguments: &Value, channel: Option<&Channel>) -> Option<String> {
         let id = format!("\"ask-{}\"", self.counter.fetch_add(1, Ordering::Relaxed) + 1);
         let (sender, receiver) = oneshot::channel();
         locked(&self.asked).insert(id.clone(), sender);
@@ -118,17 +118,17 @@ impl Shared {
             r#"{{"message":{question},"requestedSchema":{{"type":"object","properties":{{"name":{{"type":"string"}}}}}},{ODD}}}"#
         );
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{params}}}"#);
-        self.send(events?, &text);
+        self.send(channel?, &text);
         receiver.await.ok()
     }
 
-    fn progress(&self, request: &Request, arguments: &Value, events: Option<&Events>) -> String {
+    fn progress(&self, request: &Request, arguments: &Value, channel: Option<&Channel>) -> String {
         let steps = arguments["steps"].as_u64().unwrap_or(3);
-        if let (Some(events), Some(token)) = (events, &request.progress_token) {
+        if let (Some(channel), Some(token)) = (channel, &request.progress_token) {
             for step in 1..=steps {
                 let params = format!(r#"{{"progressToken":{token},"progress":{step},"total":{steps}.0,{ODD}}}"#);
                 let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#);
-                self.send(events, &text);
+                self.send(channel, &text);
             }
         }
         format!("{steps} steps")
