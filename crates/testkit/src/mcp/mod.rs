@@ -153,6 +153,21 @@ impl McpServer {
         self.shared.tasks.end().await;
         self.server.stop().await;
     }
+
+    /// After [`stop`](Self::stop), serves again on the same port, with no memory of sessions, streams and calls. What
+    /// it records goes on.
+    pub async fn start_again(&self) {
+        self.forget_sessions();
+        self.shared.streams.send_replace(Vec::new());
+        locked(&self.shared.asked).clear();
+        self.server.start_again().await;
+    }
+
+    /// Stops and serves again.
+    pub async fn restart(&self) {
+        self.stop().await;
+        self.start_again().await;
+    }
 }
 
 impl Drop for McpServer {

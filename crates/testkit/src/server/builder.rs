@@ -15,13 +15,14 @@ use crate::pki::{Pki, ServerIdentity};
 use crate::reply::{self, Body};
 
 /// Describes a server.
+#[derive(Clone)]
 #[must_use = "a described server does not run; call start or start_raw"]
 pub struct ServerBuilder {
     tls: TlsOptions,
-    plain: bool,
-    addr: SocketAddr,
-    streams: u32,
-    handler: Handler,
+    pub(super) plain: bool,
+    pub(super) addr: SocketAddr,
+    pub(super) streams: u32,
+    pub(super) handler: Handler,
 }
 
 /// What a server does about client certificates.
@@ -114,7 +115,7 @@ impl ServerBuilder {
     /// Starts it.
     pub async fn start(self) -> TlsServer {
         let listener = self.listen().await;
-        TlsServer::serve(listener, self.door(), self.streams, self.handler)
+        TlsServer::serve(listener, self)
     }
 
     /// Starts a server that hands each stream to a script, below HTTP.
@@ -127,11 +128,11 @@ impl ServerBuilder {
         RawServer::serve(listener, self.door(), script)
     }
 
-    fn door(&self) -> Door {
+    pub(super) fn door(&self) -> Door {
         if self.plain { Door::plain() } else { Door::tls(&self.tls) }
     }
 
-    async fn listen(&self) -> TcpListener {
+    pub(super) async fn listen(&self) -> TcpListener {
         let bind = async {
             loop {
                 match TcpListener::bind(self.addr).await {

@@ -34,8 +34,8 @@ pub(crate) use tls::{Door, TlsOptions, provider};
 /// # }
 /// ```
 pub struct TlsServer {
-    addr: SocketAddr,
-    scheme: &'static str,
+    /// How it was described, and where it listens.
+    plan: ServerBuilder,
     record: Arc<Record>,
     connections: Tasks,
     accepting: Tasks,
@@ -47,23 +47,34 @@ impl TlsServer {
         ServerBuilder::new(pki)
     }
 
-    pub(crate) fn serve(listener: TcpListener, door: Door, streams: u32, handler: Handler) -> Self {
+    /// A server that listens here already.
+    fn serve(listener: TcpListener, plan: ServerBuilder) -> Self {
         let addr = listener.local_addr().expect("a bound socket has an address");
-        let scheme = if door.is_tls() { "https" } else { "http" };
-        let (record, connections, accepting) = (Arc::new(Record::default()), Tasks::default(), Tasks::default());
-        accepting.spawn(accept(listener, Arc::new(door), record.clone(), connections.clone(), (streams, handler)));
-        Self { addr, scheme, record, connections, accepting }
+        let server = Self {
+            plan: plan.at(addr),
+            record: Arc::default(),
+            connections: Tasks::default(),
+            accepting: Tasks::default(),
+        };
+        server.accept(listener);
+        server
+    }
+
+    fn accept(&self, listener: TcpListener) {
+        let (record, connections) = (self.record.clone(), self.connections.clone());
+        let answers = (self.plan.streams, self.plan.handler.clone());
+        self.accepting.spawn(accept(listener, Arc::new(self.plan.door()), record, connections, answers));
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.plan.addr
     }
 
     /// `https://localhost:PORT` and the path (`http://127.0.0.1:PORT` for a plain server).
     pub fn url(&self, path: &str) -> String {
-        let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
-        format!("{}://{host}:{}{path}", self.scheme, self.addr.port())
+        let origin = if self.plan.plain { "http://127.0.0.1" } else { "https://localhost" };
+        format!("{origin}:{}{path}", self.addr().port())
     }
 
     /// All that it saw, with ways to wait for more.
@@ -110,6 +121,18 @@ impl TlsServer {
     pub async fn stop(&self) {
         self.accepting.end().await;
         self.connections.end().await;
+    }
+
+    /// After [`stop`](Self::stop), serves again on the same port, with the same certificate and no memory of TLS
+    /// sessions. What it records goes on.
+    pub async fn start_again(&self) {
+        self.accept(self.plan.listen().await);
+    }
+
+    /// Stops and serves again.
+    pub async fn restart(&self) {
+        self.stop().await;
+        self.start_again().await;
     }
 }
 

@@ -216,3 +216,17 @@ fn tls12(builder: ServerBuilder) -> ServerBuilder {
 fn tls13(builder: ServerBuilder) -> ServerBuilder {
     builder.tls13_only()
 }
+
+#[tokio::test]
+async fn a_restarted_server_has_its_port_and_certificate_and_no_old_tls_sessions() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let server = TlsServer::builder(&pki).handler(hello).start().await;
+    let client = PlainClient::with(&pki, &alice);
+    client.send(server.addr(), post(&server)).await.unwrap();
+    client.send(server.addr(), post(&server)).await.unwrap();
+    server.restart().await;
+    assert_eq!(client.send(server.addr(), post(&server)).await.unwrap().body(), "hello");
+    let resumed: Vec<_> = server.connections().iter().map(|connection| connection.resumed).collect();
+    assert_eq!(resumed, [false, true, false]);
+}

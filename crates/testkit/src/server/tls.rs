@@ -25,10 +25,6 @@ impl Door {
         Self(Some(TlsAcceptor::from(Arc::new(options.config()))))
     }
 
-    pub(crate) fn is_tls(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Shakes hands. No stream when that failed.
     ///
     /// A refused client sees what real servers give it: the alert, then a socket closed over what it had already sent.

@@ -1,7 +1,10 @@
 //! Sessions remember what they were told, and are lost in each way that servers lose them.
 
+use std::io::ErrorKind;
+
 use super::{Caller, call, stage, text};
 use crate::mcp::{LostSession, McpOptions, McpServer};
+use crate::plain::PlainClient;
 
 #[tokio::test]
 async fn the_newest_session_knows_what_it_was_told() {
@@ -79,4 +82,33 @@ async fn a_held_method_waits_and_the_rest_goes_on() {
     server.let_go("initialize");
     assert!(waiting.await.unwrap().contains("protocolVersion"));
     assert_eq!(server.session().unwrap().id, "testkit-session-2");
+}
+
+#[tokio::test]
+async fn a_server_restarts_in_the_middle_of_a_call() {
+    let (pki, alice) = stage();
+    let server = McpServer::start(&pki).await;
+    let mut client = Caller::connect(&pki, &alice, &server).await;
+    client.initialize("2025-06-18").await;
+    let mut waiter = client.another(&pki, &alice, &server).await;
+    let request = waiter.request("POST", &call("1", "wait", "{}"));
+    let waiting = tokio::spawn(async move { waiter.connection.send(request).await });
+    server.wait_for_waiting(1).await;
+
+    let addr = server.server().addr();
+    server.stop().await;
+    assert!(waiting.await.unwrap().is_err(), "the call broke");
+    let refused = PlainClient::with(&pki, &alice).connect(addr).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    server.start_again().await;
+    assert_eq!(server.server().addr(), addr);
+
+    let mut client = client.another(&pki, &alice, &server).await;
+    assert_eq!(client.post(&call("2", "echo", "{}")).await.status(), 404, "the session is lost");
+    client.session = None;
+    client.initialize("2025-06-18").await;
+    assert!(client.call("3", "whoami", "{}").await.contains(&alice.fingerprint));
+    assert_eq!(server.initializes(), 2, "the record goes on");
+    server.restart().await;
+    assert_eq!(server.session(), None);
 }
