@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use mcp_mtls_core::bridge;
 use mcp_mtls_core::config::{self, Entry, EntrySettings};
 use mcp_mtls_core::error::{Code, Failure, Result};
-use mcp_mtls_core::remote::Remote;
+use mcp_mtls_core::remote::{Observer, Remote};
 
 use crate::render::Notes;
 use crate::stdio;
@@ -88,9 +88,8 @@ fn bridge(remote: Result<Remote>, started: Instant, notes: &Notes) -> Result<Exi
         return Err(failure);
     }
     let outcome = crate::on_runtime(async {
-        let teller = notes.clone();
-        let note = move |failure: &Failure| teller.tell(format!("warning: {failure}"));
-        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, note).await
+        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, Watch(notes.clone()))
+            .await
     });
     // Told here, and not by the caller, since a host may leave stderr unread.
     let status = outcome.map_or_else(
@@ -102,4 +101,13 @@ fn bridge(remote: Result<Remote>, started: Instant, notes: &Notes) -> Result<Exi
     );
     notes.finish();
     Ok(status)
+}
+
+/// Tells the person what the host cannot be told.
+struct Watch(Notes);
+
+impl Observer for Watch {
+    fn note(&self, failure: &Failure) {
+        self.0.tell(format!("warning: {failure}"));
+    }
 }

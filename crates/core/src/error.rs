@@ -248,6 +248,8 @@ codes! {
     TimedOut = "timed-out", Between;
     /// The connection broke.
     ConnectionLost = "connection-lost", Between;
+    /// The server has lost the session, and it could not be opened anew.
+    SessionLost = "session-lost", Theirs;
     /// The proxy refused or failed.
     ProxyFailed = "proxy-failed", Between;
     /// A redirect that leaves the origin, or one too many.

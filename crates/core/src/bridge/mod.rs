@@ -12,47 +12,47 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::error::{Code, Failure, Result};
 use crate::remote::message::{Id, Kind, Message};
-use crate::remote::{Outbox, Remote};
+use crate::remote::method::{CANCELLED, DISCOVER, INITIALIZE, INITIALIZED};
+use crate::remote::{Observer, Outbox, Remote};
 use lines::{Line, Lines};
 use order::{Done, Order};
-use pending::Pending;
+use pending::{Era, Pending};
 
 /// Bridges a host and a server until the host closes its end or `stop` is ready.
 ///
 /// With a `remote` that could not be made, every request is answered with the reason, since hosts
 /// show that and hide all else. `started` is when the process began: the host's patience runs from
-/// then. `note` is told what no request can be answered with; it must not block.
+/// then. `observer` is told what no request can be answered with.
 ///
 /// # Errors
 /// Why `remote` could not be made, or why the last `initialize` did not reach the server. The host
 /// has been told.
-pub async fn run<R, W, S, N>(
+pub async fn run<R, W, S>(
     remote: Result<Remote>,
     input: R,
     output: W,
     started: Instant,
     stop: S,
-    note: N,
+    observer: impl Observer,
 ) -> Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
     S: Future<Output = ()>,
-    N: Fn(&Failure) + Send + Sync + 'static,
 {
     let pending = Arc::new(Pending::default());
-    let (outbox, messages) = mpsc::channel(QUEUE);
+    let (outbox, messages) = Outbox::new(observer);
     let mut writer = JoinSet::new();
     writer.spawn(output::write(output, messages, Arc::clone(&pending)));
     let outcome = Mutex::new(remote.as_ref().map(|_| ()).map_err(Clone::clone));
-    let note = Box::new(note);
-    let bridge = Arc::new(Bridge { remote, outbox, pending, started, note, listener: Mutex::default(), outcome });
+    let (listener, slow) = (Mutex::default(), Mutex::default());
+    let bridge = Arc::new(Bridge { remote, outbox, pending, started, listener, outcome, slow });
     let mut work = JoinSet::new();
     let end = bridge.read(input, stop, &mut work, &mut writer).await;
     bridge.finish(end, work).await;
@@ -68,11 +68,12 @@ struct Bridge {
     outbox: Outbox,
     pending: Arc<Pending>,
     started: Instant,
-    note: Box<dyn Fn(&Failure) + Send + Sync>,
     /// Reads the server's own stream, which ends with the bridge or when the host begins anew.
     listener: Mutex<JoinSet<()>>,
-    /// How the last `initialize` went.
+    /// How the last beginning went: `initialize`, or `server/discover`.
     outcome: Mutex<Result<()>>,
+    /// A beginning that failed after a long wait, and when.
+    slow: Mutex<Option<(Instant, Failure)>>,
 }
 
 /// Why the bridge ends.
@@ -151,8 +152,11 @@ impl Bridge {
         match message.kind() {
             Kind::Request { id, method } => {
                 let (sent, on_its_way) = watch::channel(false);
-                let cancelled = self.pending.insert(id.clone(), on_its_way);
-                let (id, before) = (id.clone(), order.before_request());
+                let era = Era::of(&message);
+                let cancelled = self.pending.insert(id.clone(), era, on_its_way);
+                // What knows no session waits for none.
+                let before = if era == Era::Legacy { order.before_request() } else { None };
+                let id = id.clone();
                 let done = (method == INITIALIZE).then(|| order.bar());
                 work.spawn(async move {
                     Done::wait(before).await;
@@ -187,21 +191,39 @@ impl Bridge {
 
     /// Sends a request and answers it, whatever happens.
     async fn request(&self, id: &Id, message: &Message, sent: watch::Sender<bool>, cancelled: watch::Receiver<bool>) {
+        let grace = if message.is_modern() { Duration::ZERO } else { GRACE };
         let answer = tokio::select! {
-            answer = self.ask(message, sent) => answer,
-            () = given_up(cancelled) => Err(Failure::new(Code::Cancelled, "The request was cancelled")
+            biased;
+            () = given_up(cancelled, grace) => None,
+            answer = self.ask(message, sent) => Some(answer),
+        };
+        let answer = match answer {
+            // The stream of its answer is closed by now, which tells the server, and nothing more
+            // may be said of it (MCP 2026-07-28, stdio, "Cancellation").
+            None if message.is_modern() => return self.pending.forget(id),
+            None => Err(Failure::new(Code::Cancelled, "The request was cancelled")
                 .because("The host cancelled it, and the server did not answer any more.")),
+            Some(answer) => answer,
         };
         let answer = answer.unwrap_or_else(|failure| reply::error(Some(id), &failure));
+        let is_answer = matches!(answer.kind(), Kind::Response { .. });
         // Without a writer the host is gone.
         let _ = self.outbox.send(answer).await;
+        if !is_answer {
+            // The host is told of the end of a subscription in another way.
+            self.pending.forget(id);
+        }
     }
 
-    /// Sends a cancellation when the request that it names is on its way, and then gives the
-    /// request up: MCP wants no answer to it, and some servers leave its stream open.
+    /// Cancels a request. A modern one is given up, which closes its stream. Of another the server
+    /// is told when the request is on its way; then the request is given up too: MCP wants no answer
+    /// to it, and some servers leave its stream open.
     async fn cancel(&self, message: &Message) {
         let request = message.part("/params/requestId").and_then(|id| Id::from_value(&id));
         let Some(id) = request else { return self.send(message, self.limit()).await };
+        if self.pending.is_modern(&id) {
+            return self.pending.cancel(&id);
+        }
         if let Some(mut sent) = self.pending.on_its_way(&id) {
             // An error says that the request has ended without being sent.
             let _ = sent.wait_for(|sent| *sent).await;
@@ -212,20 +234,30 @@ impl Bridge {
 
     async fn ask(&self, message: &Message, sent: watch::Sender<bool>) -> Result<Message> {
         let remote = self.remote.as_ref().map_err(Clone::clone)?;
-        match message.method() {
-            Some(DISCOVER) => Err(Failure::new(Code::MethodUnsupported, "server/discover is not supported")
-                .because("This version speaks the MCP revisions from 2024-11-05 to 2025-11-25, which begin with `initialize`.")
-                .fix("Send `initialize`.")),
-            Some(INITIALIZE) => {
-                let request = remote.request(message, &self.outbox, sent);
-                let deadline = self.deadline(remote.timeout());
-                let answer = tokio::time::timeout_at(deadline, request).await;
-                let answer = answer.unwrap_or_else(|_| Err(remote.timed_out()));
-                *locked(&self.outcome) = answer.as_ref().map(|_| ()).map_err(Clone::clone);
-                answer
-            }
-            _ => remote.request(message, &self.outbox, sent).await,
+        let request = remote.request(message, &self.outbox, Some(sent));
+        if !matches!(message.method(), Some(INITIALIZE | DISCOVER)) {
+            return request.await;
         }
+        if let Some(failure) = self.waited_for_already() {
+            return Err(failure);
+        }
+        let began = Instant::now();
+        let answer = tokio::time::timeout_at(self.deadline(remote.timeout()), request).await;
+        let answer = answer.unwrap_or_else(|_| Err(remote.timed_out()));
+        *locked(&self.outcome) = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+        if let Err(failure) = &answer
+            && began.elapsed() > QUICK
+        {
+            *locked(&self.slow) = Some((Instant::now(), failure.clone()));
+        }
+        answer
+    }
+
+    /// The failure that the host has just waited for: it tries `initialize` when `server/discover`
+    /// has failed, and would wait as long again, or give up before it is told anything.
+    fn waited_for_already(&self) -> Option<Failure> {
+        let (when, failure) = locked(&self.slow).take()?;
+        (when.elapsed() < AT_ONCE).then_some(failure)
     }
 
     /// Until when `initialize` is answered: counted from the start of the process, unless the host
@@ -238,9 +270,9 @@ impl Bridge {
     /// Sends a notification or a response, whose failure can be told to nobody but the person.
     async fn send(&self, message: &Message, limit: Option<Duration>) {
         let Ok(remote) = &self.remote else { return };
-        let sent = tokio::time::timeout(limit.unwrap_or(Duration::MAX), remote.send(message)).await;
+        let sent = tokio::time::timeout(limit.unwrap_or(Duration::MAX), remote.send(message, &self.outbox)).await;
         if let Err(failure) = sent.unwrap_or_else(|_| Err(remote.timed_out())) {
-            (self.note)(&failure);
+            self.outbox.note(&failure);
         }
     }
 
@@ -266,11 +298,12 @@ impl Bridge {
     fn answer_nobody(&self, why: &str) {
         let failure = Failure::new(Code::HostMessageInvalid, "A line of the host is no message")
             .because(format!("Of what it sent, {why}."));
-        let _ = self.outbox.try_send(reply::error(None, &failure));
+        self.outbox.try_send(reply::error(None, &failure));
     }
 
     /// Answers what is in flight, ends the session, and lets all work end.
     async fn finish(&self, end: End, mut work: JoinSet<()>) {
+        self.pending.cancel_subscriptions();
         let done = async {
             while work.join_next().await.is_some() {}
             self.pending.empty().await;
@@ -301,12 +334,12 @@ impl Bridge {
 }
 
 /// Ready a while after a request was cancelled.
-async fn given_up(mut cancelled: watch::Receiver<bool>) {
+async fn given_up(mut cancelled: watch::Receiver<bool>, grace: Duration) {
     if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
         // It has its answer.
         std::future::pending::<()>().await;
     }
-    tokio::time::sleep(GRACE).await;
+    tokio::time::sleep(grace).await;
 }
 
 fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -314,12 +347,9 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const INITIALIZE: &str = "initialize";
-const INITIALIZED: &str = "notifications/initialized";
-const CANCELLED: &str = "notifications/cancelled";
-const DISCOVER: &str = "server/discover";
-
 /// How long a cancelled request may still be answered by the server.
 const GRACE: Duration = Duration::from_secs(1);
-/// How many messages wait for the host to read.
-const QUEUE: usize = 64;
+/// How long a failure may take that is not worth remembering.
+const QUICK: Duration = Duration::from_secs(1);
+/// How soon a host tries the other way of beginning.
+const AT_ONCE: Duration = Duration::from_secs(2);

@@ -6,11 +6,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::pending::Pending;
-use crate::remote::message::{Kind, Message};
+use crate::remote::Parcel;
+use crate::remote::message::Kind;
 
 /// Writes until the queue is closed and empty, or the host does not read any more. An answer to a
 /// request that has its answer, or was never made, is left out.
-pub(super) async fn write<W>(mut output: W, mut messages: mpsc::Receiver<Message>, pending: Arc<Pending>)
+pub(super) async fn write<W>(mut output: W, mut messages: mpsc::Receiver<Parcel>, pending: Arc<Pending>)
 where
     W: AsyncWrite + Unpin,
 {
@@ -18,7 +19,7 @@ where
     let mut buffer = Vec::new();
     while messages.recv_many(&mut batch, BATCH).await > 0 {
         let mut answered = Vec::new();
-        for message in batch.drain(..) {
+        for Parcel { message, .. } in &batch {
             if let Kind::Response { id: Some(id), .. } = message.kind() {
                 if !pending.claim(id) {
                     continue;
@@ -41,6 +42,7 @@ where
             return;
         }
         buffer.clear();
+        batch.clear();
         pending.written(answered.len());
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-use crate::remote::message::Id;
+use crate::remote::message::{Id, Message};
+use crate::remote::method::LISTEN;
 
 /// The requests of the host that have no answer yet.
 #[derive(Debug, Default)]
@@ -28,15 +29,37 @@ struct Request {
     on_its_way: watch::Receiver<bool>,
     /// Becomes true when the host has cancelled it.
     cancelled: watch::Sender<bool>,
+    era: Era,
+}
+
+/// How a request ends when it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Era {
+    /// The server is told, and the host gets an answer.
+    Legacy,
+    /// Closing its stream tells the server, and nobody gets an answer.
+    Modern,
+    /// The same, and it has no end of its own that could be waited for.
+    Subscription,
+}
+
+impl Era {
+    pub(super) fn of(request: &Message) -> Self {
+        match request.method() {
+            Some(LISTEN) => Self::Subscription,
+            _ if request.is_modern() => Self::Modern,
+            _ => Self::Legacy,
+        }
+    }
 }
 
 impl Pending {
     /// Adds a request; `on_its_way` becomes true when it has been handed to a connection. What is
     /// returned becomes true when the host has cancelled it.
-    pub(super) fn insert(&self, id: Id, on_its_way: watch::Receiver<bool>) -> watch::Receiver<bool> {
+    pub(super) fn insert(&self, id: Id, era: Era, on_its_way: watch::Receiver<bool>) -> watch::Receiver<bool> {
         let (cancelled, receiver) = watch::channel(false);
         let mut state = self.lock();
-        state.open.entry(id).or_default().push(Request { on_its_way, cancelled });
+        state.open.entry(id).or_default().push(Request { on_its_way, cancelled, era });
         state.unwritten += 1;
         receiver
     }
@@ -45,6 +68,25 @@ impl Pending {
     pub(super) fn cancel(&self, id: &Id) {
         for request in self.lock().open.get(id).into_iter().flatten() {
             request.cancelled.send_replace(true);
+        }
+    }
+
+    /// Whether a request without an answer is of the stateless revisions.
+    pub(super) fn is_modern(&self, id: &Id) -> bool {
+        self.lock().open.get(id).is_some_and(|requests| requests.iter().any(|request| request.era != Era::Legacy))
+    }
+
+    /// Gives up what would never end.
+    pub(super) fn cancel_subscriptions(&self) {
+        for request in self.lock().open.values().flatten().filter(|request| request.era == Era::Subscription) {
+            request.cancelled.send_replace(true);
+        }
+    }
+
+    /// Takes out a request that gets no answer.
+    pub(super) fn forget(&self, id: &Id) {
+        if self.claim(id) {
+            self.written(1);
         }
     }
 

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::arguments::{refuse_credential, refuse_key, refuse_password};
 use super::origin::Origin;
 use super::reference::{expand, literal, resolve};
-use super::{Entry, TlsSettings};
+use super::{Entry, Kind, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -20,6 +20,8 @@ use crate::secret::Secret;
 pub struct Endpoint {
     /// The name of the entry, when it has one.
     pub name: Option<String>,
+    /// The transport that the server is expected to speak.
+    pub transport: Transport,
     /// The URL: `https`, or `http` on loopback; without userinfo and fragment.
     pub url: Url,
     /// Headers for every request to the URL's origin.
@@ -32,6 +34,18 @@ pub struct Endpoint {
     pub tls: Tls,
     /// What deserves a word but stops nothing.
     pub warnings: Vec<String>,
+}
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Streamable HTTP, and HTTP+SSE with a server that refuses `initialize` as one without
+    /// Streamable HTTP does.
+    #[default]
+    Automatic,
+    /// HTTP+SSE (MCP 2024-11-05) alone.
+    HttpSse,
 }
 
 /// The values behind the choice of a proxy.
@@ -83,6 +97,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("name", &self.name)
+            .field("transport", &self.transport)
             .field("url", &told(&self.url))
             .field("headers", &self.headers)
             .field("timeout", &self.timeout)
@@ -111,6 +126,7 @@ impl Entry {
         let mut warnings = self.warnings.clone();
         Ok(Endpoint {
             name: self.name.clone(),
+            transport: if self.settings.kind == Some(Kind::Sse) { Transport::HttpSse } else { Transport::Automatic },
             headers: self.headers(&mut warnings)?,
             timeout: self.timeout()?,
             proxy: self.proxy(&url)?,

@@ -14,7 +14,7 @@ mod settings;
 mod suggest;
 
 pub(crate) use endpoint::told;
-pub use endpoint::{Content, Endpoint, Material, ProxySettings, Tls};
+pub use endpoint::{Content, Endpoint, Material, ProxySettings, Tls, Transport};
 pub use file::File;
 pub use locate::find;
 pub use origin::Origin;

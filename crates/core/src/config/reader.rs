@@ -111,15 +111,12 @@ impl Reader<'_> {
                 let failure = Failure::new(Code::ConfigInvalidValue, format!("`{path}` is not a transport known here"))
                     .at(failure.facts().place.join(""));
                 match text.value.as_ref() {
-                    "sse" => failure
-                        .because("The HTTP+SSE transport of 2024-11-05 is not supported by this version.")
-                        .fix("If the server also speaks Streamable HTTP, write \"remote\" and its URL for that."),
                     "local" | "stdio" => failure
                         .because(
                             "That is a server which the host starts by itself; mcp-mtls connects to those with a URL.",
                         )
                         .fix("Write \"remote\" if it has a URL."),
-                    _ => failure.fix("Write \"remote\", \"http\" or \"streamable-http\"."),
+                    _ => failure.fix("Write \"remote\", \"http\", \"streamable-http\" or \"sse\"."),
                 }
             }
             ("oauth", _) => failure

@@ -16,7 +16,8 @@ use crate::secret::Secret;
 #[serde(default)]
 #[non_exhaustive]
 pub struct EntrySettings {
-    /// `remote`, `http` and `streamable-http` all mean Streamable HTTP, which is also the default.
+    /// `remote`, `http` and `streamable-http` all mean Streamable HTTP, which is also the default; a
+    /// server that speaks HTTP+SSE (MCP 2024-11-05) instead is recognised. `sse` means HTTP+SSE alone.
     #[serde(rename = "type", alias = "transport")]
     #[cfg_attr(feature = "clap", arg(skip))]
     pub kind: Option<Kind>,
@@ -98,6 +99,8 @@ pub enum Kind {
     Http,
     /// Streamable HTTP by its full name.
     StreamableHttp,
+    /// HTTP+SSE, the transport of MCP 2024-11-05.
+    Sse,
 }
 
 /// A header as written. A flag that is not `NAME: VALUE` has no value; that is told when it is resolved.

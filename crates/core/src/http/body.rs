@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_core::Stream;
 use hyper::body::{Body as _, Incoming};
 
 use super::connection::{Lease, expiry, in_words};
@@ -75,8 +76,7 @@ impl Body {
         bytes
     }
 
-    /// Polls for the next piece.
-    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
             match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {
@@ -106,6 +106,14 @@ impl Body {
         if let Some(lease) = self.lease.take() {
             lease.give_back(self.expires);
         }
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_chunk(cx)
     }
 }
 

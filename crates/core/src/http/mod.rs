@@ -82,7 +82,6 @@ impl Client {
     ///
     /// # Errors
     /// `redirect-refused` for another origin, and for what is no URL.
-    #[allow(dead_code, reason = "a transport whose server names a second URL makes it of this")]
     pub(crate) fn join(&self, reference: &str) -> Result<Url> {
         let url = self.url.join(reference).map_err(|_| {
             // Behind the question mark there may be a token.

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
 
 use super::message::{Kind, Message};
-use super::{INITIALIZE, Remote};
+use super::method::INITIALIZE;
+use super::{Observer, Outbox, Remote};
 use crate::error::{Code, Failure, Result, quoted};
 
 /// The ids of an application's own requests.
@@ -27,7 +27,8 @@ impl Remote {
         });
         let initialize = tokio::time::timeout(self.timeout(), self.call(INITIALIZE, params));
         let result = initialize.await.map_err(|_| self.timed_out())??;
-        self.send(&message(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))?).await?;
+        let initialized = message(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))?;
+        self.send(&initialized, &Outbox::new(Silent).0).await?;
         Ok(result)
     }
 
@@ -39,14 +40,13 @@ impl Remote {
     pub async fn call(&self, method: &str, params: Value) -> Result<Value> {
         let id = self.calls.0.fetch_add(1, Ordering::Relaxed);
         let request = message(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))?;
-        let (outbox, mut others) = mpsc::channel(OTHERS);
-        let (sent, _) = watch::channel(false);
-        let answer = self.request(&request, &outbox, sent);
+        let (outbox, mut others) = Outbox::new(Silent);
+        let answer = self.request(&request, &outbox, None);
         tokio::pin!(answer);
         let answer = loop {
             tokio::select! {
                 answer = &mut answer => break answer?,
-                Some(other) = others.recv() => self.refuse(&other).await?,
+                Some(other) = others.recv() => self.refuse(&other.message, &outbox).await?,
             }
         };
         if let Some(result) = answer.part("/result") {
@@ -57,13 +57,20 @@ impl Remote {
             .evidence("error", answer.part("/error").unwrap_or_default()))
     }
 
-    async fn refuse(&self, other: &Message) -> Result<()> {
+    async fn refuse(&self, other: &Message, outbox: &Outbox) -> Result<()> {
         let Kind::Request { id, method } = other.kind() else { return Ok(()) };
         let id: Value = serde_json::from_str(id.raw()).unwrap_or_default();
         let words = format!("{method} is not supported by this client");
         let error = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": METHOD_NOT_FOUND, "message": words } });
-        self.send(&message(&error)?).await
+        self.send(&message(&error)?, outbox).await
     }
+}
+
+/// An application is told in results.
+struct Silent;
+
+impl Observer for Silent {
+    fn note(&self, _: &Failure) {}
 }
 
 fn message(value: &Value) -> Result<Message> {
@@ -74,5 +81,3 @@ fn message(value: &Value) -> Result<Message> {
 
 /// JSON-RPC 2.0, section 5.1.
 const METHOD_NOT_FOUND: i32 = -32601;
-/// How many messages of the server wait while one of its requests is being refused.
-const OTHERS: usize = 16;

@@ -15,8 +15,11 @@ use crate::error::{Code, Failure, Result};
 use crate::http::{Body, Settler, Settling};
 
 /// Reads messages from an event stream.
-pub(super) struct Events {
-    decoder: SseByteStream<Capped>,
+pub(super) struct Events<S = Body>
+where
+    S: Stream<Item = Result<Bytes>> + Unpin,
+{
+    decoder: SseByteStream<Capped<S>>,
     settler: Option<Settler>,
     /// Bytes since the last event.
     pending: Arc<AtomicUsize>,
@@ -32,14 +35,22 @@ pub(super) struct Event {
     pub(super) id: Option<String>,
     /// How long the server wants a client to wait before it comes back, in milliseconds.
     pub(super) retry: Option<u64>,
+    /// Where messages are POSTed, which a server of HTTP+SSE (2024-11-05) says first.
+    pub(super) endpoint: Option<String>,
 }
 
 impl Events {
     pub(super) fn new(body: Body) -> Self {
-        let pending = Arc::new(AtomicUsize::new(0));
         let settler = body.settler();
-        let capped = Capped { body, pending: Arc::clone(&pending) };
-        Self { decoder: SseByteStream::new(capped), settler, pending }
+        Self { settler, ..Self::over(body) }
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes>> + Unpin> Events<S> {
+    pub(super) fn over(chunks: S) -> Self {
+        let pending = Arc::new(AtomicUsize::new(0));
+        let capped = Capped { chunks, pending: Arc::clone(&pending) };
+        Self { decoder: SseByteStream::new(capped), settler: None, pending }
     }
 
     /// Says that only the end of the stream is missing, until the result is dropped.
@@ -58,12 +69,14 @@ impl Events {
             Ok(event) => event,
             Err(error) => return Some(Err(broken(error))),
         };
-        let of_mcp = event.event.as_deref().is_none_or(|name| name.is_empty() || name == "message");
+        let name = event.event.as_deref().unwrap_or_default();
+        let (of_mcp, of_transport) = (matches!(name, "" | "message"), name == "endpoint");
+        let endpoint = if of_transport { event.data.clone() } else { None };
         let data = event.data.filter(|data| of_mcp && !data.is_empty());
         let mut malformed = None;
         let read = data.into_iter().flat_map(|data| Message::read(data.into()));
         let messages = read.filter_map(|message| message.map_err(|defect| malformed = Some(defect)).ok()).collect();
-        Some(Ok(Event { messages, malformed, id: event.id, retry: event.retry }))
+        Some(Ok(Event { messages, malformed, id: event.id, retry: event.retry, endpoint }))
     }
 }
 
@@ -90,16 +103,16 @@ fn broken(error: Error) -> Failure {
 }
 
 /// A body that ends with an error when too much of it came without an event.
-struct Capped {
-    body: Body,
+struct Capped<S> {
+    chunks: S,
     pending: Arc<AtomicUsize>,
 }
 
-impl Stream for Capped {
+impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Capped<S> {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let chunk = ready!(self.body.poll_chunk(cx));
+        let chunk = ready!(Pin::new(&mut self.chunks).poll_next(cx));
         if let Some(Ok(chunk)) = &chunk
             && self.pending.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > MESSAGE_LIMIT
         {

@@ -1,36 +1,44 @@
-//! One MCP endpoint over Streamable HTTP: sessions, headers, answers and streams.
+//! One MCP endpoint over HTTP, in every revision of the protocol.
 //!
-//! It speaks the revisions from 2024-11-05 to 2025-11-25. It knows messages by their envelopes
-//! alone, and no certificates.
+//! A message that names its revision (2026-07-28 on) is sent as that revision wants, all others in
+//! the session that `initialize` opened; one connection carries both. It knows messages by their
+//! envelopes alone, and no certificates.
 
 mod answer;
 mod call;
 mod events;
-mod listen;
+mod headers;
+mod legacy;
 pub mod message;
-mod session;
+pub(crate) mod method;
+mod modern;
+mod outbox;
+mod pause;
+mod refusal;
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Url;
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Transport};
 use crate::error::{Code, Failure, Result};
 use crate::http::{Client, HeaderMap, Method, Request, Response};
-use answer::{failure_of_status, finish};
 use message::{Kind, Message};
-use session::Session;
+pub use outbox::{Gone, Observer, Outbox, Parcel, Passage, Recipient};
 
-/// Where messages of the server go that are not the answer to the request at hand.
-pub type Outbox = mpsc::Sender<Message>;
+/// Becomes true when a request has been handed to a connection.
+pub type Sent = Option<watch::Sender<bool>>;
 
 /// One MCP endpoint.
 #[derive(Debug)]
 pub struct Remote {
     client: Client,
-    session: Session,
+    transport: Transport,
+    session: legacy::Session,
+    modern: modern::Modern,
     /// What is left of streams after their answers.
     rests: Mutex<JoinSet<()>>,
     calls: call::Calls,
@@ -44,7 +52,9 @@ impl Remote {
     pub fn new(endpoint: &Endpoint) -> Result<Self> {
         Ok(Self {
             client: Client::new(endpoint)?,
-            session: Session::default(),
+            transport: endpoint.transport,
+            session: legacy::Session::default(),
+            modern: modern::Modern::default(),
             rests: Mutex::default(),
             calls: call::Calls::default(),
         })
@@ -62,73 +72,76 @@ impl Remote {
         self.client.timed_out(self.timeout())
     }
 
-    /// POSTs a request and returns its answer; what the server sends before it goes to `outbox`.
+    /// Sends a request and returns its answer; what the server sends before it goes to `outbox`.
     /// `sent` becomes true when the request is on its way. An HTTP error that carries a JSON-RPC
     /// error is an answer.
     ///
+    /// A request that was handed to a connection is sent again only where the server says that it
+    /// did not process it: a lost session, a header that it missed. Dropping the future closes the
+    /// stream of the answer.
+    ///
+    /// Instead of the answer to a subscription (`subscriptions/listen`) whose stream broke off, the
+    /// notification comes back that tells the host so.
+    ///
     /// # Errors
-    /// Every failure of connecting, `http-status`, `protocol-violation`, `message-too-large`, `connection-lost`.
-    pub async fn request(&self, request: &Message, outbox: &Outbox, sent: watch::Sender<bool>) -> Result<Message> {
+    /// Every failure of connecting, `http-status`, `protocol-violation`, `message-too-large`,
+    /// `connection-lost`, `session-lost`, `method-unsupported` for a modern request over HTTP+SSE.
+    pub async fn request(&self, request: &Message, outbox: &Outbox, sent: Sent) -> Result<Message> {
         let Kind::Request { id, method } = request.kind() else {
             return Err(Failure::new(Code::HostMessageInvalid, "The message is not a request"));
         };
-        let initialize = method == INITIALIZE;
-        if initialize {
-            self.session.forget();
+        if !request.is_modern() {
+            return self.legacy_request(request, id, outbox, sent).await;
         }
-        let response = self.post(request, Some(sent)).await?;
-        if initialize && response.status.is_success() {
-            self.session.begin(&response.headers);
+        if self.transport == Transport::HttpSse {
+            return Err(Failure::new(Code::MethodUnsupported, format!("{} is not supported", crate::error::plain(method)))
+                .because("The entry says that the server speaks HTTP+SSE (\"type\": \"sse\"), which knows the revision 2024-11-05 only.")
+                .fix("Send `initialize`."));
         }
-        let answer = finish(response, id, outbox, &self.rests).await?;
-        if initialize {
-            self.session.negotiated(&answer);
-        }
-        Ok(answer)
+        self.modern_request(request, id, outbox, sent).await
     }
 
-    /// POSTs a notification or a response. Any 2xx is acceptance.
+    /// Sends a notification or a response. Any 2xx is acceptance.
     ///
     /// # Errors
     /// As [`Remote::request`].
-    pub async fn send(&self, message: &Message) -> Result<()> {
-        let response = self.post(message, None).await?;
-        if !response.status.is_success() {
-            return Err(failure_of_status(response).await);
+    pub async fn send(&self, message: &Message, outbox: &Outbox) -> Result<()> {
+        if message.is_modern() {
+            self.modern_send(message, outbox).await
+        } else {
+            self.legacy_send(message, outbox).await
         }
-        // What is accepted has no answer. Its empty body is read so that the connection is used again;
-        // some servers open a stream here, which says nothing and is not waited for.
-        response.body.beginning(ACCEPTED_BODY, ACCEPTED_TIME).await;
-        Ok(())
     }
 
     /// Ends the session at the server, if there is one.
     pub async fn close(&self) {
-        if !self.session.exists() {
-            return;
-        }
-        let mut headers = HeaderMap::new();
-        self.session.add_to(&mut headers);
-        // The server may refuse it (405), and nobody is left to be told.
-        let request = Request { method: Method::DELETE, target: None, headers, body: bytes::Bytes::new(), sent: None };
-        let _ = self.client.send(request).await;
-        self.session.forget();
+        self.end_session().await;
     }
 
-    async fn post(&self, message: &Message, sent: Option<watch::Sender<bool>>) -> Result<Response> {
-        let mut headers = session::post_headers();
-        if message.method() != Some(INITIALIZE) {
-            self.session.add_to(&mut headers);
-        }
-        self.client
-            .send(Request { method: Method::POST, target: None, headers, body: message.raw().clone(), sent })
-            .await
+    async fn post(&self, message: &Message, headers: HeaderMap, outbox: &Outbox, sent: Sent) -> Result<Response> {
+        self.post_to(None, message, headers, outbox, sent).await
+    }
+
+    async fn post_to(
+        &self,
+        target: Option<Url>,
+        message: &Message,
+        headers: HeaderMap,
+        outbox: &Outbox,
+        sent: Sent,
+    ) -> Result<Response> {
+        let began = Instant::now();
+        let request = Request { method: Method::POST, target, headers, body: message.raw().clone(), sent };
+        let response = self.client.send(request).await;
+        outbox.passed(&Passage {
+            to: Recipient::Server,
+            message,
+            status: response.as_ref().ok().map(|response| response.status.as_u16()),
+            took: Some(began.elapsed()),
+        });
+        response
     }
 }
 
 /// The largest message that passes: 256 MiB.
 pub const MESSAGE_LIMIT: usize = 256 << 20;
-
-const INITIALIZE: &str = "initialize";
-const ACCEPTED_BODY: usize = 64 << 10;
-const ACCEPTED_TIME: Duration = Duration::from_millis(50);

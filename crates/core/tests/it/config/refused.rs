@@ -52,12 +52,6 @@ fn settings_that_are_not_built_yet() {
     why: OAuth is not supported by this version.
     fix: Remove the key, or write false. A token you have can stand in `headers`.
     ");
-    assert_snapshot!(refused(with(r#""type": "sse""#)), @r#"
-    config-invalid-value: `mcp.corp.type` is not a transport known here
-    at: [dir]/config.jsonc:3, mcp.corp.type
-    why: The HTTP+SSE transport of 2024-11-05 is not supported by this version.
-    fix: If the server also speaks Streamable HTTP, write "remote" and its URL for that.
-    "#);
 }
 
 #[test]
@@ -120,7 +114,7 @@ fn values_of_the_wrong_kind() {
     assert_snapshot!(refused(with(r#""type": "streamable""#)), @r#"
     config-invalid-value: `mcp.corp.type` is not a transport known here
     at: [dir]/config.jsonc:3, mcp.corp.type
-    fix: Write "remote", "http" or "streamable-http".
+    fix: Write "remote", "http", "streamable-http" or "sse".
     "#);
 }
 

@@ -4,19 +4,23 @@
 //! unknown fields and numbers of any size survive. Only CR and LF become blanks, which in valid
 //! JSON stand between tokens alone.
 
-use std::borrow::Cow;
+mod envelope;
+
 use std::hash::{Hash, Hasher};
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+
+use super::method::{CANCELLED, DISCOVER, LISTEN};
 
 /// One JSON-RPC message on one line.
 #[derive(Clone, Debug)]
 pub struct Message {
     raw: Bytes,
     kind: Kind,
+    /// The revision that the message names itself.
+    revision: Option<Box<str>>,
 }
 
 /// What a message is, by its envelope.
@@ -87,21 +91,27 @@ impl Message {
         let text = one_line(text);
         let Ok(json) = std::str::from_utf8(&text) else { return vec![Err(Malformed::NotUtf8)] };
         if !json.trim_start().starts_with('[') {
-            return vec![scan(json).map(|kind| Self { raw: trimmed(&text), kind })];
+            return vec![envelope::scan(json).map(|(kind, revision)| Self { raw: trimmed(&text), kind, revision })];
         }
         let Ok(members) = serde_json::from_str::<Vec<&RawValue>>(json) else { return vec![Err(Malformed::NotJson)] };
         if members.is_empty() {
             return vec![Err(Malformed::NotMessage)];
         }
         let read = |member: &RawValue| {
-            scan(member.get()).map(|kind| Self { raw: text.slice_ref(member.get().as_bytes()), kind })
+            let (kind, revision) = envelope::scan(member.get())?;
+            Ok(Self { raw: text.slice_ref(member.get().as_bytes()), kind, revision })
         };
         members.into_iter().map(read).collect()
     }
 
     /// A response that we made; `text` is on one line.
     pub(crate) fn response(text: Bytes, id: Option<Id>) -> Self {
-        Self { raw: text, kind: Kind::Response { id, error: true } }
+        Self { raw: text, kind: Kind::Response { id, error: true }, revision: None }
+    }
+
+    /// A `notifications/cancelled` that we made; `text` is on one line.
+    pub(super) fn cancelled(text: Bytes) -> Self {
+        Self { raw: text, kind: Kind::Notification { method: CANCELLED.to_owned() }, revision: None }
     }
 
     /// The text, without line breaks.
@@ -123,6 +133,25 @@ impl Message {
             Kind::Request { method, .. } | Kind::Notification { method } => Some(method),
             Kind::Response { .. } => None,
         }
+    }
+
+    /// The revision of MCP that the message names itself, in `params._meta` (2026-07-28 on).
+    #[must_use]
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
+    /// Whether the message belongs to the stateless revisions (2026-07-28 on). One connection may
+    /// carry messages of both eras.
+    #[must_use]
+    pub fn is_modern(&self) -> bool {
+        self.revision.is_some() || matches!(self.method(), Some(DISCOVER | LISTEN))
+    }
+
+    /// The same message with another text, of which only parts that the envelope does not hold differ.
+    #[must_use]
+    pub(super) fn with_text(&self, text: Vec<u8>) -> Self {
+        Self { raw: text.into(), ..self.clone() }
     }
 
     /// A part of the message by its JSON pointer (RFC 6901). It parses the whole message, so it
@@ -155,7 +184,7 @@ impl Message {
             None => [b"{\"id\":", id.raw.as_bytes(), b",", &text[1..]].concat(),
         };
         let error = matches!(self.kind, Kind::Response { error: true, .. });
-        Self { raw: raw.into(), kind: Kind::Response { id: Some(id.clone()), error } }
+        Self { raw: raw.into(), kind: Kind::Response { id: Some(id.clone()), error }, revision: None }
     }
 }
 
@@ -194,36 +223,6 @@ impl Eq for Id {}
 impl Hash for Id {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.value.hash(state);
-    }
-}
-
-/// The envelope of a message; all else is checked to be JSON and skipped.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
-    #[serde(default, deserialize_with = "present")]
-    result: bool,
-    #[serde(default, deserialize_with = "present")]
-    error: bool,
-}
-
-/// `true` for any value: `"result": null` is a result.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
-}
-
-fn scan(json: &str) -> Result<Kind, Malformed> {
-    let envelope: Envelope<'_> = serde_json::from_str(json)
-        .map_err(|error| if error.is_data() { Malformed::NotMessage } else { Malformed::NotJson })?;
-    let id = envelope.id.map(|id| Id::read(id).ok_or(Malformed::NotMessage)).transpose()?;
-    match (envelope.method, envelope.result || envelope.error, id) {
-        (Some(method), false, Some(id)) => Ok(Kind::Request { id, method: method.into_owned() }),
-        (Some(method), false, None) => Ok(Kind::Notification { method: method.into_owned() }),
-        (None, true, id) => Ok(Kind::Response { id, error: envelope.error }),
-        _ => Err(Malformed::NotMessage),
     }
 }
 
@@ -286,6 +285,7 @@ mod tests {
             ("\"text\"", Malformed::NotMessage),
             ("{}", Malformed::NotMessage),
             ("[]", Malformed::NotMessage),
+            ("[[1,\"m\"]]", Malformed::NotMessage),
             ("{\"id\":{},\"method\":\"m\"}", Malformed::NotMessage),
             ("{\"id\":1,\"method\":\"m\",\"result\":1}", Malformed::NotMessage),
         ] {

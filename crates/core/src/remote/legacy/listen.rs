@@ -1,0 +1,78 @@
+//! The stream on which a server speaks of its own accord (GET), kept open.
+
+use std::time::{Duration, Instant};
+
+use super::resume::Opened;
+use super::session::Established;
+use crate::remote::answer::Position;
+use crate::remote::pause::Pause;
+use crate::remote::{Gone, Outbox, Remote};
+
+impl Remote {
+    /// Keeps the server's own stream open and passes its messages on, in each session that follows
+    /// another. It ends when the host is gone.
+    ///
+    /// A stream that ends is opened again after a pause, which grows while nothing lives: a server
+    /// that accepts and closes is not asked again at full rate.
+    pub async fn listen(&self, outbox: &Outbox) {
+        let mut pause = Pause::default();
+        loop {
+            let session = self.session.current();
+            let Some(channel) = &session.channel else {
+                let outcome = tokio::select! {
+                    outcome = self.listen_in(&session, outbox, &mut pause) => outcome,
+                    () = self.session.replaced(session.number) => Ok(()),
+                };
+                if outcome.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let since = Instant::now();
+            channel.ended().await;
+            alive(&mut pause, since);
+            tokio::time::sleep(pause.next()).await;
+            // A failure is told to the next request; here it is tried again.
+            let _ = self.recover(session.number, outbox).await;
+        }
+    }
+
+    /// Keeps the stream of one session open until the session is lost.
+    async fn listen_in(&self, session: &Established, outbox: &Outbox, pause: &mut Pause) -> Result<(), Gone> {
+        let mut position = Position::default();
+        loop {
+            let since = Instant::now();
+            match self.open_stream(session, position.last_id.as_ref()).await {
+                Opened::Stream(mut events) => {
+                    while let Some(Ok(event)) = events.next().await {
+                        position.pass(&event);
+                        pause.asked(event.retry);
+                        for message in event.messages {
+                            pause.alive();
+                            outbox.send(message).await?;
+                        }
+                    }
+                    alive(pause, since);
+                }
+                Opened::Later(_) => {}
+                Opened::Lost(_) => {
+                    if self.recover(session.number, outbox).await.is_ok() {
+                        return Ok(());
+                    }
+                }
+                // There is none in this session.
+                Opened::Never(_) => std::future::pending().await,
+            }
+            tokio::time::sleep(pause.next()).await;
+        }
+    }
+}
+
+/// A stream that lived for some seconds counts as alive even without a message.
+fn alive(pause: &mut Pause, since: Instant) {
+    if since.elapsed() >= ALIVE {
+        pause.alive();
+    }
+}
+
+const ALIVE: Duration = Duration::from_secs(5);

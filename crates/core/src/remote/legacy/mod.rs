@@ -1,0 +1,275 @@
+//! Messages of the revisions with `initialize` (2024-11-05 to 2025-11-25): sessions, their recovery,
+//! and streams that are taken up again.
+
+mod http_sse;
+mod listen;
+mod resume;
+mod session;
+
+use std::sync::Arc;
+
+use super::answer;
+use super::message::{Id, Kind, Message};
+use super::method::{CANCELLED, INITIALIZE};
+use super::refusal::Refusal;
+use super::{Outbox, Remote, Sent, headers};
+use crate::config::Transport;
+use crate::error::{Code, Failure, Result};
+use crate::http::{HeaderMap, Method, Request};
+use http_sse::Channel;
+pub(super) use session::Session;
+use session::{Established, Memory};
+
+/// What came of a request in a session.
+enum Exchanged {
+    Answer(Message),
+    /// The server has lost the session and did not process the request; what to answer with when
+    /// there is no new one.
+    Lost(Result<Message>),
+}
+
+impl Remote {
+    /// POSTs a request and returns its answer. A session that the server has lost is opened anew,
+    /// once, without the host's knowledge.
+    pub(super) async fn legacy_request(
+        &self,
+        request: &Message,
+        id: &Id,
+        outbox: &Outbox,
+        sent: Sent,
+    ) -> Result<Message> {
+        if request.method() == Some(INITIALIZE) {
+            return self.begin(request, id, outbox, sent).await;
+        }
+        let session = self.session.current();
+        let mut exchanged = self.exchange(&session, request, id, outbox, sent.clone()).await?;
+        if let Exchanged::Lost(_) = exchanged {
+            self.recover(session.number, outbox).await?;
+            exchanged = self.exchange(&self.session.current(), request, id, outbox, sent).await?;
+        }
+        match exchanged {
+            Exchanged::Answer(answer) => {
+                self.session.memory().answered(request, &answer);
+                Ok(answer)
+            }
+            Exchanged::Lost(answer) => answer,
+        }
+    }
+
+    /// POSTs a notification or a response.
+    pub(super) async fn legacy_send(&self, message: &Message, outbox: &Outbox) -> Result<()> {
+        let response_or_cancel = matches!(message.kind(), Kind::Response { .. }) || message.method() == Some(CANCELLED);
+        if response_or_cancel && !self.session.is_begun() {
+            // It is about a request without a session, where closing the stream is all that there is.
+            return Ok(());
+        }
+        let session = self.session.current();
+        let Err(lost) = self.deliver(&session, message, outbox).await? else {
+            self.session.memory().accepted(message);
+            return Ok(());
+        };
+        if response_or_cancel {
+            // What it is about was lost with the session.
+            return Err(lost);
+        }
+        self.recover(session.number, outbox).await?;
+        self.deliver(&self.session.current(), message, outbox).await??;
+        self.session.memory().accepted(message);
+        Ok(())
+    }
+
+    /// Ends the session at the server, if there is one.
+    pub(super) async fn end_session(&self) {
+        let session = self.session.current();
+        self.session.forget();
+        if session.id.is_none() {
+            return;
+        }
+        let mut headers = HeaderMap::new();
+        session.add_to(&mut headers);
+        let request = Request { method: Method::DELETE, target: None, headers, body: bytes::Bytes::new(), sent: None };
+        // The server may refuse it (405), and nobody is left to be told.
+        let _ = self.client.send(request).await;
+    }
+
+    /// Opens the session that the host asks for.
+    async fn begin(&self, request: &Message, id: &Id, outbox: &Outbox, sent: Sent) -> Result<Message> {
+        let number = self.session.forget();
+        // The id counts from the head of the response on, since the server may ask before it answers.
+        let early = |established: &Established| self.session.establish(established.clone());
+        let (mut established, answer) = self.handshake(number, request, id, outbox, sent, early).await?;
+        if !matches!(answer.kind(), Kind::Response { error: false, .. }) {
+            self.session.forget();
+            return Ok(answer);
+        }
+        let revision = established.negotiated(&answer);
+        *self.session.memory() = Memory::begun(request, revision);
+        self.session.establish(established);
+        Ok(answer)
+    }
+
+    /// Sends `initialize`, over HTTP+SSE when the server speaks that. `early` is told the session
+    /// as soon as it has a name.
+    async fn handshake(
+        &self,
+        number: u64,
+        initialize: &Message,
+        id: &Id,
+        outbox: &Outbox,
+        sent: Sent,
+        early: impl Fn(&Established),
+    ) -> Result<(Established, Message)> {
+        let mut established = Established { number, ..Established::default() };
+        let refusal = if self.transport == Transport::HttpSse {
+            None
+        } else {
+            let response = self.post(initialize, headers::post(), outbox, sent.clone()).await?;
+            if response.status.is_success() {
+                established.identified(&response.headers);
+                early(&established);
+                let answer = answer::read(response, id, outbox, &self.rests).await;
+                return Ok((established, answer.map_err(answer::Broken::into_failure)?));
+            }
+            let refusal = Refusal::read(response).await;
+            if !refusal.may_be_http_sse() {
+                return Ok((established, refusal.answer(id)?));
+            }
+            Some(refusal)
+        };
+        let channel = match (Channel::open(&self.client, outbox).await, refusal) {
+            (Ok(channel), _) => Arc::new(channel),
+            // The server speaks neither transport; what it said first is about the one it should speak.
+            (Err(_), Some(refusal)) => return Ok((established, refusal.answer(id)?)),
+            (Err(failure), None) => return Err(failure),
+        };
+        established.channel = Some(Arc::clone(&channel));
+        early(&established);
+        match self.over_channel(&channel, &established, initialize, id, outbox, sent).await? {
+            Exchanged::Answer(answer) => Ok((established, answer)),
+            Exchanged::Lost(answer) => Ok((established, answer?)),
+        }
+    }
+
+    /// Sends a request in a session and returns what came of it.
+    async fn exchange(
+        &self,
+        session: &Established,
+        request: &Message,
+        id: &Id,
+        outbox: &Outbox,
+        sent: Sent,
+    ) -> Result<Exchanged> {
+        if let Some(channel) = &session.channel {
+            return self.over_channel(channel, session, request, id, outbox, sent).await;
+        }
+        let mut headers = headers::post();
+        session.add_to(&mut headers);
+        let response = self.post(request, headers, outbox, sent).await?;
+        if !response.status.is_success() {
+            let refusal = Refusal::read(response).await;
+            let lost = session.id.is_some() && refusal.is_of_lost_session();
+            let answer = refusal.answer(id);
+            return if lost { Ok(Exchanged::Lost(answer)) } else { answer.map(Exchanged::Answer) };
+        }
+        match answer::read(response, id, outbox, &self.rests).await {
+            Ok(answer) => Ok(Exchanged::Answer(answer)),
+            Err(broken) => self.resume(session, broken, id, outbox).await.map(Exchanged::Answer),
+        }
+    }
+
+    /// Sends a notification or a response in a session. The inner error says that the server has
+    /// lost the session.
+    async fn deliver(&self, session: &Established, message: &Message, outbox: &Outbox) -> Result<Result<()>> {
+        let mut headers = headers::post();
+        session.add_to(&mut headers);
+        let target = match &session.channel {
+            Some(channel) if channel.is_ended() => return Ok(Err(channel.lost())),
+            Some(channel) => Some(channel.target().clone()),
+            None => None,
+        };
+        let response = self.post_to(target, message, headers, outbox, None).await?;
+        if response.status.is_success() {
+            return answer::accepted(response).await.map(Ok);
+        }
+        let refusal = Refusal::read(response).await;
+        let lost = (session.id.is_some() || session.channel.is_some()) && refusal.is_of_lost_session();
+        let failure = refusal.into_failure();
+        if lost { Ok(Err(failure)) } else { Err(failure) }
+    }
+
+    /// Opens a new session in place of the one of this number, unless that was done meanwhile:
+    /// the host's own `initialize` and `notifications/initialized` again, its log level and its
+    /// subscriptions. Whoever waited for an attempt that failed is told the same failure.
+    async fn recover(&self, lost: u64, outbox: &Outbox) -> Result<()> {
+        let before = self.session.attempts();
+        let mut failed = self.session.recovery.lock().await;
+        if self.session.current().number != lost {
+            return Ok(());
+        }
+        if let Some(failure) = &*failed
+            && self.session.attempts() > before
+        {
+            return Err(failure.clone());
+        }
+        let opened = tokio::time::timeout(self.timeout(), self.reopen(lost, outbox)).await;
+        let opened = opened.unwrap_or_else(|_| Err(self.timed_out())).map_err(|failure| not_recovered(&failure));
+        self.session.attempted();
+        *failed = opened.as_ref().err().cloned();
+        opened
+    }
+
+    async fn reopen(&self, lost: u64, outbox: &Outbox) -> Result<()> {
+        let memory = self.session.memory().clone();
+        let Some(initialize) = &memory.initialize else {
+            return Err(Failure::new(Code::SessionLost, "There is no session")
+                .because("The host has not sent `initialize`.")
+                .fix("Send `initialize`."));
+        };
+        let Kind::Request { id, .. } = initialize.kind() else { return Ok(()) };
+        // Nothing else may be sent in the new session before it is complete, so it is not announced yet.
+        let (mut established, answer) = self.handshake(lost + 1, initialize, id, outbox, None, |_| ()).await?;
+        if let Some(error) = answer.part("/error") {
+            return Err(Failure::new(Code::SessionLost, "The server refuses a new session").evidence("error", error));
+        }
+        let revision = established.negotiated(&answer);
+        if revision != memory.revision {
+            return Err(Failure::new(Code::SessionLost, "The server now speaks another revision of MCP").because(
+                format!(
+                    "It agreed on {} at first, and on {} now.",
+                    crate::error::quoted(&memory.revision.unwrap_or_default()),
+                    crate::error::quoted(&revision.unwrap_or_default())
+                ),
+            ));
+        }
+        if let Some(initialized) = &memory.initialized {
+            self.deliver(&established, initialized, outbox).await??;
+        }
+        for request in memory.requests() {
+            let Kind::Request { id, .. } = request.kind() else { continue };
+            match self.exchange(&established, request, id, outbox, None).await? {
+                Exchanged::Answer(answer) if answer.part("/error").is_none() => {}
+                Exchanged::Answer(answer) => outbox.note(
+                    &Failure::new(Code::ServerError, "The server's new session lacks something of the old one")
+                        .because(format!("It answered `{}` with an error.", request.method().unwrap_or_default()))
+                        .evidence("error", answer.part("/error").unwrap_or_default()),
+                ),
+                Exchanged::Lost(answer) => {
+                    answer?;
+                    return Err(Failure::new(Code::SessionLost, "The server lost its new session at once"));
+                }
+            }
+        }
+        self.session.establish(established);
+        Ok(())
+    }
+}
+
+/// The failure of requests whose session could not be opened anew.
+fn not_recovered(failure: &Failure) -> Failure {
+    let facts = failure.facts();
+    let told = Failure::new(Code::SessionLost, "The server has lost the session, and no new one could be opened")
+        .because(format!("{}.", facts.what));
+    let told = facts.why.iter().fold(told, |told, why| told.because(why.clone()));
+    let told = facts.place.iter().fold(told, |told, place| told.at(place.clone()));
+    facts.fix.iter().fold(told, |told, fix| told.fix(fix.clone())).fix("Start the connection anew in the host.")
+}

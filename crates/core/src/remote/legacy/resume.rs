@@ -1,0 +1,117 @@
+//! Streams that broke off, taken up again where they were (MCP 2025-11-25, Transports,
+//! "Resumability and Redelivery").
+
+use super::session::Established;
+use crate::error::{Code, Failure, Result};
+use crate::http::{HeaderValue, Method, Request, StatusCode};
+use crate::remote::answer::{self, Broken, Position};
+use crate::remote::events::Events;
+use crate::remote::message::{Id, Message};
+use crate::remote::pause::Pause;
+use crate::remote::refusal::Refusal;
+use crate::remote::{Outbox, Remote, headers};
+
+/// What came of asking for a stream.
+pub(super) enum Opened {
+    Stream(Box<Events>),
+    /// Another attempt may succeed.
+    Later(Failure),
+    /// The server has lost the session.
+    Lost(Failure),
+    Never(Failure),
+}
+
+impl Remote {
+    /// Reads on where the stream of a request broke off, for as long as the server lets it be
+    /// taken up again. A request itself is never sent again.
+    ///
+    /// # Errors
+    /// Why the stream broke off, and why it could not be taken up.
+    pub(super) async fn resume(
+        &self,
+        session: &Established,
+        broken: Broken,
+        id: &Id,
+        outbox: &Outbox,
+    ) -> Result<Message> {
+        let (mut failure, mut position) = match broken {
+            // Too large an event, or one that is no text, would come again.
+            Broken::Stream(failure, position) if failure.code() == Code::ConnectionLost => (failure, position),
+            broken => return Err(broken.into_failure()),
+        };
+        let mut pause = Pause::default();
+        let mut refused = 0;
+        let mut last_id = None;
+        loop {
+            pause.asked(position.retry);
+            if position.messages {
+                pause.alive();
+            }
+            last_id = position.last_id.take().or(last_id);
+            let Some(last_id) = &last_id else {
+                return Err(failure.because("Its events have no ids, so it cannot be taken up again."));
+            };
+            tokio::time::sleep(pause.next()).await;
+            let why = match self.open_stream(session, Some(last_id)).await {
+                Opened::Stream(events) => match answer::stream(*events, id, outbox, &self.rests).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(Broken::Stream(why, read)) if why.code() == Code::ConnectionLost => {
+                        refused = 0;
+                        if pause.is_asked() {
+                            // It wants to be asked again and again, at its own pace.
+                            pause.alive();
+                        }
+                        (failure, position) = (why, read);
+                        continue;
+                    }
+                    Err(broken) => return Err(broken.into_failure()),
+                },
+                Opened::Later(why) => why,
+                Opened::Lost(why) | Opened::Never(why) => return Err(not_resumed(failure, &why)),
+            };
+            refused += 1;
+            if refused == ATTEMPTS {
+                return Err(not_resumed(failure, &why));
+            }
+            position = Position::default();
+        }
+    }
+
+    /// Asks for a stream: the server's own, or the one that an event was part of.
+    pub(super) async fn open_stream(&self, session: &Established, last_id: Option<&HeaderValue>) -> Opened {
+        let mut headers = headers::get();
+        session.add_to(&mut headers);
+        if let Some(id) = last_id {
+            headers.insert(headers::LAST_EVENT_ID, id.clone());
+        }
+        let request = Request { method: Method::GET, target: None, headers, body: bytes::Bytes::new(), sent: None };
+        let response = match self.client.send(request).await {
+            Ok(response) => response,
+            Err(failure) => return Opened::Later(failure),
+        };
+        let status = response.status;
+        if status == StatusCode::OK && response.media_type() == "text/event-stream" {
+            return Opened::Stream(Box::new(Events::new(response.body)));
+        }
+        let refusal = Refusal::read(response).await;
+        let lost = session.id.is_some() && refusal.is_of_lost_session();
+        let failure = refusal.into_failure();
+        match status {
+            _ if lost => Opened::Lost(failure),
+            StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                Opened::Later(failure)
+            }
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Opened::Later(failure),
+            // 405 is the normal word of a server without one.
+            _ => Opened::Never(failure),
+        }
+    }
+}
+
+/// The failure of a request whose stream could not be taken up again.
+fn not_resumed(failure: Failure, why: &Failure) -> Failure {
+    failure.because(format!("It could not be taken up again: {}.", why.facts().what))
+}
+
+/// How often in a row a server may fail to give the stream again.
+const ATTEMPTS: u32 = 5;
