@@ -1,9 +1,11 @@
-// Loaded before a server that listens on every address and a fixed port: puts it on loopback, on a free port,
-// and tells which.
+// Loaded before servers that listen on every address, some on a fixed port: puts them on loopback, on a free port, and
+// tells which.
 const { Server } = require("node:net");
 
-const listen = Server.prototype.listen;
-Server.prototype.listen = function (...args) {
+// Below `listen`, which would look up a host name first and so return before the port is known; the conformance suite
+// asks for the port at once.
+const bind = Server.prototype._listen2;
+Server.prototype._listen2 = function (_address, _port, _type, ...rest) {
   this.once("listening", () => console.log(`loopback port ${this.address().port}`));
-  return listen.call(this, { host: "127.0.0.1", port: 0 }, ...args.filter((arg) => typeof arg === "function"));
+  return bind.call(this, "127.0.0.1", 0, 4, ...rest);
 };
