@@ -181,6 +181,10 @@ impl Channel {
         response
     }
 
+    pub(super) fn is_of(&self, session: &str) -> bool {
+        self.session == session
+    }
+
     pub(super) fn is_open(&self) -> bool {
         locked(&self.state).reader.as_ref().is_some_and(|reader| !reader.is_closed())
     }

@@ -19,32 +19,21 @@ impl Shared {
         request: HttpRequest<Bytes>,
         connection: Arc<Connection>,
     ) -> Response<Body> {
-        if request.uri().path() != "/mcp" {
-            return reply::text(404, "the endpoint is /mcp");
-        }
-        let answer = match *request.method() {
-            Method::POST => self.post(&request, connection).await,
-            Method::GET => self.get(request.headers()),
-            Method::DELETE => self.delete(request.headers()),
-            _ => Err(Box::new(reply::empty(405))),
+        let answer = match (&self.options.http_sse, request.uri().path(), request.method()) {
+            (Some(options), _, _) => self.clone().handle_sse(&request, connection, options).await,
+            (None, "/mcp", &Method::POST) => self.clone().post(&request, connection).await,
+            (None, "/mcp", &Method::GET) => self.get(request.headers()),
+            (None, "/mcp", &Method::DELETE) => self.delete(request.headers()),
+            (None, "/mcp", _) => Err(Box::new(reply::empty(405))),
+            _ => Err(Box::new(reply::text(404, "the endpoint is /mcp"))),
         };
         answer.unwrap_or_else(|refusal| *refusal)
     }
 
     async fn post(self: Arc<Self>, request: &HttpRequest<Bytes>, connection: Arc<Connection>) -> Answer {
         let headers = request.headers();
-        if header(headers, "content-type").is_none_or(|kind| !kind.starts_with("application/json")) {
-            return Err(Box::new(reply::text(415, "Content-Type must be application/json")));
-        }
         accepts(headers, &["application/json", "text/event-stream"])?;
-        let body = std::str::from_utf8(request.body()).map_err(|_| refuse(400, -32700, "not UTF-8"))?;
-        let (texts, batch) = message::split(body).map_err(|e| refuse(400, -32700, &e))?;
-        let mut messages = Vec::new();
-        for text in texts {
-            messages.push(Message::parse(&text).map_err(|e| refuse(400, -32600, &e))?);
-            self.received.push(text);
-        }
-        self.wait_while_held(&messages).await;
+        let (messages, batch) = self.read(request).await?;
         if let [Message::Request(request)] = messages.as_slice()
             && request.method == "initialize"
         {
@@ -63,6 +52,22 @@ impl Shared {
             }
         }
         Ok(self.answer(requests, batch, session, connection).await)
+    }
+
+    /// Reads and keeps the messages of one POST, and waits while their methods are held. The flag says batch.
+    pub(super) async fn read(&self, request: &HttpRequest<Bytes>) -> Result<(Vec<Message>, bool), Refusal> {
+        if header(request.headers(), "content-type").is_none_or(|kind| !kind.starts_with("application/json")) {
+            return Err(Box::new(reply::text(415, "Content-Type must be application/json")));
+        }
+        let body = std::str::from_utf8(request.body()).map_err(|_| refuse(400, -32700, "not UTF-8"))?;
+        let (texts, batch) = message::split(body).map_err(|e| refuse(400, -32700, &e))?;
+        let mut messages = Vec::new();
+        for text in texts {
+            messages.push(Message::parse(&text).map_err(|e| refuse(400, -32600, &e))?);
+            self.received.push(text);
+        }
+        self.wait_while_held(&messages).await;
+        Ok((messages, batch))
     }
 
     async fn wait_while_held(&self, messages: &[Message]) {
@@ -173,7 +178,7 @@ impl Shared {
 }
 
 /// The answer, or the refusal that takes its place.
-type Answer = Result<Response<Body>, Refusal>;
+pub(super) type Answer = Result<Response<Body>, Refusal>;
 
 /// An HTTP error, boxed since it is large and rare.
 pub(super) type Refusal = Box<Response<Body>>;
@@ -184,7 +189,7 @@ pub(super) fn refuse(status: u16, code: i32, message: &str) -> Refusal {
     Box::new(reply::json(status, message::error("null", code, message)))
 }
 
-fn accepts(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Refusal> {
+pub(super) fn accepts(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Refusal> {
     let accept = header(headers, "accept").unwrap_or_default();
     match kinds.iter().find(|kind| !accept.contains(**kind)) {
         None => Ok(()),

@@ -1,10 +1,11 @@
-//! A small scripted MCP server (Streamable HTTP, revisions 2024-11-05 to 2025-11-25) that keeps what it sent, to the byte.
+//! A small scripted MCP server (Streamable HTTP, and HTTP+SSE) that keeps what it sent, to the byte.
 
 mod channel;
 mod endpoint;
 mod message;
 mod options;
 mod session;
+mod sse;
 mod tools;
 
 use std::collections::{HashMap, HashSet};
@@ -18,11 +19,11 @@ use crate::pki::Pki;
 use crate::server::{SeenRequest, ServerBuilder, TlsServer};
 use crate::tasks::Tasks;
 use channel::Channel;
-pub use options::{Answers, EventIds, LostSession, McpOptions};
+pub use options::{Answers, Endpoint, EventIds, HttpSse, LostSession, McpOptions};
 pub use session::Session;
 use session::Sessions;
 
-/// An MCP server at `/mcp`. Its tools are `echo`, `whoami`, `big`, `wait`, `ask` and `progress`. It ends when dropped.
+/// An MCP server at `/mcp`, or at `/sse` when it speaks HTTP+SSE. Its tools are `echo`, `whoami`, `big`, `wait`, `ask` and `progress`. It ends when dropped.
 ///
 /// `whoami` answers with the SHA-256 of the certificate the server verified on this connection, or `none`.
 pub struct McpServer {
@@ -57,7 +58,7 @@ impl McpServer {
 
     /// The URL of the endpoint.
     pub fn url(&self) -> String {
-        self.server.url("/mcp")
+        self.server.url(if self.shared.options.http_sse.is_some() { "/sse" } else { "/mcp" })
     }
 
     /// Every HTTP request so far.

@@ -17,6 +17,9 @@ pub struct McpOptions {
     pub get_stream: bool,
     /// Whether events have ids, so that a stream which broke can be taken up again (2025-03-26 on).
     pub event_ids: Option<EventIds>,
+    /// Speaks HTTP+SSE (2024-11-05) at `/sse` instead of Streamable HTTP. Answers come on the stream that GET opened,
+    /// `notify` and its like are about these streams, and a session ends with its stream.
+    pub http_sse: Option<HttpSse>,
     /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
     pub multiline: bool,
 }
@@ -55,6 +58,34 @@ pub struct EventIds {
     pub hang_up: bool,
 }
 
+/// How a server of HTTP+SSE behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSse {
+    /// What the `endpoint` event says.
+    pub endpoint: Endpoint,
+    /// Status and body for a POST to `/sse`. A body that begins with `{` is sent as JSON.
+    pub post: (u16, &'static str),
+}
+
+/// What the first event of HTTP+SSE says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/messages?sessionId=…`.
+    Relative,
+    /// The same with the origin that the client asked for.
+    Absolute,
+    /// This, with `{path}` for the relative one: another origin, or nonsense.
+    Text(String),
+    /// Nothing: the stream opens with a comment and stays silent.
+    Never,
+}
+
+impl Default for HttpSse {
+    fn default() -> Self {
+        Self { endpoint: Endpoint::Relative, post: (405, "Method Not Allowed") }
+    }
+}
+
 impl LostSession {
     /// What servers copied from the examples of the TypeScript SDK say, together with 400.
     pub const NO_VALID_ID: &str = "Bad Request: No valid session ID provided";
@@ -70,6 +101,7 @@ impl Default for McpOptions {
             version: None,
             get_stream: true,
             event_ids: None,
+            http_sse: None,
             multiline: false,
         }
     }

@@ -74,7 +74,7 @@ impl Sessions {
         self.0.send_modify(Vec::clear);
     }
 
-    fn find(&self, id: &str) -> Option<Session> {
+    pub(super) fn find(&self, id: &str) -> Option<Session> {
         self.0.borrow().iter().find(|session| session.id == id).cloned()
     }
 }

@@ -2,6 +2,7 @@
 
 mod resume;
 mod sessions;
+mod sse;
 
 use std::net::SocketAddr;
 
@@ -259,6 +260,17 @@ impl Reader {
             let frame = tokio::time::timeout(LIMIT, self.body.frame()).await.expect("the stream goes on or ends");
             let data = frame?.expect("the stream does not break").into_data().unwrap();
             self.text.push_str(std::str::from_utf8(&data).unwrap());
+        }
+    }
+
+    /// Whether the stream breaks in mid-sentence, rather than ending in good order.
+    async fn breaks(&mut self) -> bool {
+        loop {
+            match tokio::time::timeout(LIMIT, self.body.frame()).await.expect("the stream goes on or ends") {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return true,
+                None => return false,
+            }
         }
     }
 
