@@ -23,7 +23,7 @@ pub mod server;
 mod tasks;
 
 pub use host::Host;
-pub use mcp::{Answers, Endpoint, EventIds, HttpSse, LostSession, McpOptions, McpServer};
+pub use mcp::{Answers, Endpoint, Era, EventIds, HttpSse, LostSession, McpOptions, McpServer, Pages, ToolList};
 pub use pki::{Client, KeyKind, Pki, ServerIdentity};
 pub use plain::PlainClient;
 pub use proxy::{ConnectProxy, Socks5Proxy};

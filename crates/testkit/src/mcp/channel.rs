@@ -76,17 +76,17 @@ fn is_resumption(request: &SeenRequest) -> bool {
 }
 
 impl Shared {
-    /// Opens a stream of this session; it is kept when the options say event ids.
-    pub(super) fn open(&self, session: &str) -> (Arc<Channel>, Response<Body>) {
+    /// Opens a stream of this session; with event ids it is kept.
+    pub(super) fn open(&self, session: &str, ids: Option<EventIds>) -> (Arc<Channel>, Response<Body>) {
         let (reader, response) = reply::events();
         let mut kept = locked(&self.kept);
         let channel = Arc::new(Channel {
             session: session.to_owned(),
-            number: self.options.event_ids.map(|_| kept.len() + 1),
+            number: ids.map(|_| kept.len() + 1),
             state: Mutex::new(State { events: Vec::new(), reader: Some(reader) }),
             over: watch::Sender::new(false),
         });
-        if let Some(ids) = self.options.event_ids {
+        if let Some(ids) = ids {
             channel.prime(ids);
             kept.push(channel.clone());
         }
@@ -179,6 +179,22 @@ impl Channel {
         }
         state.reader = (!*self.over.borrow()).then_some(reader);
         response
+    }
+
+    /// Waits until the reader has gone of its own accord, and for ever when it was let go. Keeps the stream open
+    /// while it waits.
+    pub(super) async fn reader_gone(&self) {
+        let reader = locked(&self.state).reader.clone();
+        match reader {
+            Some(reader) => reader.closed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the end.
+    pub(super) async fn over(&self) {
+        let mut over = self.over.subscribe();
+        over.wait_for(|over| *over).await.expect("the channel holds the sender");
     }
 
     pub(super) fn is_of(&self, session: &str) -> bool {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request as HttpRequest, Response};
 use super::channel::LAST_EVENT_ID;
 use super::message::{self, Message, Request};
 use super::session::{SESSION, Session};
-use super::{Answers, Shared};
+use super::{Answers, Era, Shared};
 use crate::reply::{self, Body};
 use crate::server::Connection;
 
@@ -22,6 +22,9 @@ impl Shared {
         let answer = match (&self.options.http_sse, request.uri().path(), request.method()) {
             (Some(options), _, _) => self.clone().handle_sse(&request, connection, options).await,
             (None, "/mcp", &Method::POST) => self.clone().post(&request, connection).await,
+            (None, "/mcp", &Method::GET | &Method::DELETE) if self.options.era == Era::Modern => {
+                Err(Box::new(reply::empty(405)))
+            }
             (None, "/mcp", &Method::GET) => self.get(request.headers()),
             (None, "/mcp", &Method::DELETE) => self.delete(request.headers()),
             (None, "/mcp", _) => Err(Box::new(reply::empty(405))),
@@ -34,6 +37,9 @@ impl Shared {
         let headers = request.headers();
         accepts(headers, &["application/json", "text/event-stream"])?;
         let (messages, batch) = self.read(request).await?;
+        if self.options.era.is_modern(&messages, headers) {
+            return self.post_modern(messages, batch, headers, connection).await;
+        }
         if let [Message::Request(request)] = messages.as_slice()
             && request.method == "initialize"
         {
@@ -96,7 +102,7 @@ impl Shared {
                 reply::json(200, text)
             }
             Answers::Sse => {
-                let (channel, response) = self.open(&id);
+                let (channel, response) = self.open(&id, self.options.event_ids);
                 self.send(&channel, &text);
                 channel.end();
                 response
@@ -125,7 +131,7 @@ impl Shared {
             self.streams.send_modify(|_| ());
             return Ok(response);
         }
-        let (channel, response) = self.open(&session.id);
+        let (channel, response) = self.open(&session.id, self.options.event_ids);
         // A comment at once, since some clients wait for the first byte.
         channel.raw(": open\n\n");
         self.streams.send_modify(|streams| {
@@ -162,7 +168,7 @@ impl Shared {
             self.sent.push(text.clone());
             return reply::json(200, text);
         }
-        let (channel, response) = self.open(&session.id);
+        let (channel, response) = self.open(&session.id, self.options.event_ids);
         if self.options.event_ids.is_some_and(|ids| ids.hang_up) {
             channel.hang_up();
         }
@@ -201,4 +207,4 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-const KNOWN: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+pub(super) const KNOWN: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];

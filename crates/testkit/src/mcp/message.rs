@@ -70,8 +70,12 @@ pub(super) fn result(id: &str, result: &str, multiline: bool) -> String {
 }
 
 pub(super) fn error(id: &str, code: i32, message: &str) -> String {
+    error_with(id, code, message, &format!("{{{ODD}}}"))
+}
+
+pub(super) fn error_with(id: &str, code: i32, message: &str, data: &str) -> String {
     let message = Value::from(message);
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message},"data":{{{ODD}}}}}}}"#)
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message},"data":{data}}}}}"#)
 }
 
 /// A tool's result: one text, and fields no model knows.

@@ -1,8 +1,9 @@
-//! A small scripted MCP server (Streamable HTTP, and HTTP+SSE) that keeps what it sent, to the byte.
+//! A small scripted MCP server (Streamable HTTP of both eras, and HTTP+SSE) that keeps what it sent, to the byte.
 
 mod channel;
 mod endpoint;
 mod message;
+mod modern;
 mod options;
 mod session;
 mod sse;
@@ -19,7 +20,9 @@ use crate::pki::Pki;
 use crate::server::{SeenRequest, ServerBuilder, TlsServer};
 use crate::tasks::Tasks;
 use channel::Channel;
-pub use options::{Answers, Endpoint, EventIds, HttpSse, LostSession, McpOptions};
+pub use modern::invalid_tools;
+use modern::{Catalogue, Subscription};
+pub use options::{Answers, Endpoint, Era, EventIds, HttpSse, LostSession, McpOptions, Pages, ToolList};
 pub use session::Session;
 use session::Sessions;
 
@@ -160,6 +163,7 @@ impl McpServer {
     pub async fn start_again(&self) {
         self.forget_sessions();
         self.shared.streams.send_replace(Vec::new());
+        self.shared.subscriptions.send_replace(Vec::new());
         locked(&self.shared.asked).clear();
         self.server.start_again().await;
     }
@@ -191,6 +195,10 @@ struct Shared {
     streams: watch::Sender<Vec<Arc<Channel>>>,
     /// Every stream with event ids; its number is its place, from 1.
     kept: Mutex<Vec<Arc<Channel>>>,
+    subscriptions: watch::Sender<Vec<Arc<Subscription>>>,
+    /// Modern requests whose answer the client did not wait for.
+    closed: Log<String>,
+    catalogue: Catalogue,
     /// Calls of `wait`, by session and id. True completes one, false cancels it.
     waiting: Mutex<HashMap<(String, String), oneshot::Sender<bool>>>,
     waiting_now: watch::Sender<usize>,
@@ -212,6 +220,9 @@ impl Shared {
             held: watch::Sender::default(),
             streams: watch::Sender::default(),
             kept: Mutex::default(),
+            subscriptions: watch::Sender::default(),
+            closed: Log::default(),
+            catalogue: Catalogue::default(),
             waiting: Mutex::default(),
             waiting_now: watch::Sender::new(0),
             asked: Mutex::default(),

@@ -20,6 +20,10 @@ pub struct McpOptions {
     /// Speaks HTTP+SSE (2024-11-05) at `/sse` instead of Streamable HTTP. Answers come on the stream that GET opened,
     /// `notify` and its like are about these streams, and a session ends with its stream.
     pub http_sse: Option<HttpSse>,
+    /// Which eras it speaks at `/mcp`.
+    pub era: Era,
+    /// The tools that a modern client is shown.
+    pub tools: ToolList,
     /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
     pub multiline: bool,
 }
@@ -56,6 +60,41 @@ pub struct EventIds {
     /// Whether the server ends the stream of a POST right after the first event, so that the client has to come back
     /// (SEP-1699).
     pub hang_up: bool,
+}
+
+/// Legacy is up to 2025-11-25, with `initialize` and sessions; modern is 2026-07-28, where every POST stands for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// Legacy alone.
+    Legacy,
+    /// Modern alone: `initialize` gets the error that names the versions, GET and DELETE get 405.
+    Modern,
+    /// Both, by how each request comes.
+    Both,
+}
+
+/// What `tools/list` shows to a modern client. Beyond the usual tools there are three that answer with their arguments
+/// or name: `place` is annotated with `x-mcp-header` (`region` text as `Region`, `dry` boolean as `Dry-Run`,
+/// `where.floor` integer as `Floor`), `tricky` has properties named like keywords (`properties` as `Props`, `items.oneOf`
+/// as `One-Of`), and `naïve` has a name that no header can hold as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolList {
+    /// In how many pages it comes.
+    pub pages: Pages,
+    /// Whether there are also tools whose annotations break a rule: those of [`invalid_tools`](super::invalid_tools).
+    pub invalid: bool,
+}
+
+/// The pages of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pages {
+    /// All on one.
+    #[default]
+    One,
+    /// So many entries on each.
+    Of(usize),
+    /// Always another one, with the first entry again.
+    Endless,
 }
 
 /// How a server of HTTP+SSE behaves.
@@ -102,6 +141,8 @@ impl Default for McpOptions {
             get_stream: true,
             event_ids: None,
             http_sse: None,
+            era: Era::Legacy,
+            tools: ToolList::default(),
             multiline: false,
         }
     }

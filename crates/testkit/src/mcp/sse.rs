@@ -50,7 +50,7 @@ impl Shared {
             Endpoint::Text(text) => Some(text.replace("{path}", &path)),
             Endpoint::Never => None,
         };
-        let (channel, response) = self.open(&session);
+        let (channel, response) = self.open(&session, None);
         match endpoint {
             Some(endpoint) => channel.raw(&format!("event: endpoint\ndata: {endpoint}\n\n")),
             None => channel.comment(),

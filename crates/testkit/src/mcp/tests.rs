@@ -1,5 +1,6 @@
 //! The server answers as the specification says, and keeps every byte.
 
+mod modern;
 mod resume;
 mod sessions;
 mod sse;

@@ -67,7 +67,7 @@ impl Shared {
         });
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         request: &Request,
         session: &Session,
@@ -172,7 +172,7 @@ impl Drop for Forget<'_> {
     }
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Done(String),
     Cancelled,
     Unknown,
@@ -197,9 +197,10 @@ fn tools_list() -> String {
     format!(r#"{{"tools":[{}],{ODD}}}"#, tools.join(", "))
 }
 
-const RESOURCES: &str = r#"{"resources":[{"uri":"test://one","name":"one"},{"uri":"test://two","name":"two"}]}"#;
+pub(super) const RESOURCES: &str =
+    r#"{"resources":[{"uri":"test://one","name":"one"},{"uri":"test://two","name":"two"}]}"#;
 
-const TOOLS: [(&str, &str); 6] = [
+pub(super) const TOOLS: [(&str, &str); 6] = [
     ("echo", r#""text":{"type":"string"}"#),
     ("whoami", ""),
     ("big", r#""bytes":{"type":"integer","minimum":0,"default":50}"#),
