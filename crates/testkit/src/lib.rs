@@ -18,6 +18,7 @@ pub mod mcp;
 pub mod pki;
 pub mod plain;
 pub mod proxy;
+pub mod relay;
 pub mod reply;
 pub mod server;
 mod tasks;
@@ -27,4 +28,5 @@ pub use mcp::{Answers, Endpoint, Era, EventIds, HttpSse, LostSession, McpOptions
 pub use pki::{Client, KeyKind, Pki, ServerIdentity};
 pub use plain::PlainClient;
 pub use proxy::{ConnectProxy, Socks5Proxy};
+pub use relay::Relay;
 pub use server::{ClientAuth, Connection, Outcome, RawServer, SeenRequest, Stream, TlsServer};

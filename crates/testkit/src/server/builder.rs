@@ -133,20 +133,25 @@ impl ServerBuilder {
     }
 
     pub(super) async fn listen(&self) -> TcpListener {
-        let bind = async {
-            loop {
-                match TcpListener::bind(self.addr).await {
-                    // The server that was here has been dropped, and the runtime has not yet closed its socket.
-                    Err(e) if e.kind() == ErrorKind::AddrInUse => tokio::task::yield_now().await,
-                    other => return other,
-                }
+        listen_at(self.addr).await
+    }
+}
+
+/// Listens, also on a port that was in use a moment ago.
+pub(crate) async fn listen_at(addr: SocketAddr) -> TcpListener {
+    let bind = async {
+        loop {
+            match TcpListener::bind(addr).await {
+                // The server that was here has been dropped, and the runtime has not yet closed its socket.
+                Err(e) if e.kind() == ErrorKind::AddrInUse => tokio::task::yield_now().await,
+                other => return other,
             }
-        };
-        match tokio::time::timeout(LIMIT, bind).await {
-            Ok(Ok(listener)) => listener,
-            Ok(Err(e)) => panic!("cannot listen on {}: {e}", self.addr),
-            Err(_) => panic!("{} is still in use after {LIMIT:?}", self.addr),
         }
+    };
+    match tokio::time::timeout(LIMIT, bind).await {
+        Ok(Ok(listener)) => listener,
+        Ok(Err(e)) => panic!("cannot listen on {addr}: {e}"),
+        Err(_) => panic!("{addr} is still in use after {LIMIT:?}"),
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::pki::Pki;
 use crate::tasks::Tasks;
 use builder::Handler;
+pub(crate) use builder::listen_at;
 pub use builder::{ClientAuth, ServerBuilder};
 pub use raw::RawServer;
 pub use record::{Connection, Outcome, Record, SeenRequest};
