@@ -4,6 +4,7 @@
 //! value has been checked and every reference replaced. Only this room reads the environment.
 
 mod arguments;
+mod command;
 mod endpoint;
 mod file;
 mod locate;

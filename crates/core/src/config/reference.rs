@@ -3,12 +3,9 @@
 //! They are found in the text as written; what they give is never scanned again.
 
 use std::env;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
+use super::command::run;
 use super::in_words;
 use super::locate::home;
 use super::origin::Origin;
@@ -183,77 +180,13 @@ fn read(path: &Path, origin: &Origin) -> Result<Secret> {
     Ok(Secret::new(text.trim().to_owned()))
 }
 
-/// Runs a program without a shell; its standard output, trimmed, is the value.
-fn run(line: &str, folder: Option<&Path>, origin: &Origin) -> Result<Secret> {
-    let Some((program, arguments)) = shlex::split(line).and_then(|words| {
-        let mut words = words.into_iter();
-        Some((words.next()?, words.collect::<Vec<_>>()))
-    }) else {
-        return Err(unresolved("The command of a reference cannot be read".into(), origin)
-            .fix("Close its quotation marks. Words are split as a POSIX shell does, without expansion."));
-    };
-    let failed =
-        |why: String| unresolved(format!("The command `{program}` of a reference failed"), origin).because(why);
-    let name = if program.contains(['/', '\\']) { expand(&program, folder, origin)? } else { PathBuf::from(&program) };
-    let mut child = Command::new(name)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| failed(in_words(&error)))?;
-    let deadline = Instant::now() + COMMAND_TIME;
-    let (sender, receiver) = mpsc::channel();
-    let output = child.stdout.take();
-    std::thread::spawn(move || {
-        let mut text = zeroize::Zeroizing::new(String::new());
-        let read = output.map(|output| output.take(COMMAND_OUTPUT + 1).read_to_string(&mut text));
-        let answer = match read.transpose() {
-            // Half a value is no value.
-            Ok(Some(length)) if length as u64 > COMMAND_OUTPUT => Err("It printed more than 1 MiB."),
-            Ok(_) if text.trim().is_empty() => Err("It printed nothing."),
-            Ok(_) => Ok(Secret::new(text.trim().to_owned())),
-            Err(_) => Err("What it printed is not UTF-8 text."),
-        };
-        // The receiver is gone when the time is up; then nobody wants the value.
-        let _ = sender.send(answer);
-    });
-    let answer = receiver.recv_timeout(COMMAND_TIME).ok();
-    let status = end(&mut child, if answer.is_some() { deadline } else { Instant::now() });
-    match (answer, status) {
-        (None, _) | (_, None) => Err(failed(format!("It took longer than {} s.", COMMAND_TIME.as_secs()))),
-        (_, Some(status)) if !status.success() => {
-            Err(failed(format!("It ended with {status}.")).fix("Run it in a terminal to see what it says."))
-        }
-        (Some(answer), _) => answer.map_err(|why| failed(why.into())),
-    }
-}
-
-/// Waits for a program until `deadline`, then ends it. None when it had to be ended.
-fn end(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        if Instant::now() >= deadline {
-            // It may have ended by itself meanwhile; either way it is reaped.
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-fn unresolved(what: String, origin: &Origin) -> Failure {
+pub(super) fn unresolved(what: String, origin: &Origin) -> Failure {
     Failure::new(Code::ReferenceUnresolved, what).at(origin.to_string())
 }
 
 const KINDS: [&str; 3] = ["env", "file", "command"];
 /// The longest of them, misspelt.
 const LONGEST_KIND: usize = 10;
-const COMMAND_TIME: Duration = Duration::from_secs(5);
-const COMMAND_OUTPUT: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -314,7 +247,7 @@ mod tests {
     #[test]
     fn half_of_what_a_command_printed_is_no_value() {
         // Within what a pipe holds beyond the limit, so that the program itself ends well.
-        let command = format!("{{command:head -c {} /dev/zero}}", COMMAND_OUTPUT + 10);
+        let command = format!("{{command:head -c {} /dev/zero}}", (1 << 20) + 10);
         let failure = value(&command).unwrap_err();
         assert_eq!(failure.facts().why, ["It printed more than 1 MiB."]);
     }
