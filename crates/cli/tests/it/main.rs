@@ -3,6 +3,7 @@
 mod answers;
 mod bridge;
 mod certs;
+mod credentials;
 mod demo;
 mod identity;
 mod lifecycle;

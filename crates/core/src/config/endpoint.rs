@@ -8,8 +8,9 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::arguments::{refuse_credential, refuse_key, refuse_password};
+use super::headers::Headers;
 use super::origin::Origin;
-use super::reference::{expand, literal, resolve};
+use super::reference::{Template, expand, literal, resolve};
 use super::{Entry, Kind, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
@@ -25,7 +26,7 @@ pub struct Endpoint {
     /// The URL: `https`, or `http` on loopback; without userinfo and fragment.
     pub url: Url,
     /// Headers for every request to the URL's origin.
-    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub headers: Headers,
     /// From the start of the process to the answer of `initialize`; also the limit of one connect.
     pub timeout: Duration,
     /// Through what the server is reached.
@@ -175,8 +176,8 @@ impl Entry {
         }
     }
 
-    fn headers(&self, warnings: &mut Vec<String>) -> Result<Vec<(http::HeaderName, http::HeaderValue)>> {
-        let mut headers = Vec::new();
+    fn headers(&self, warnings: &mut Vec<String>) -> Result<Headers> {
+        let mut headers = Headers::default();
         for header in self.settings.headers.iter().flatten() {
             let origin = self.origins.of(&format!("headers.{}", header.name));
             let wrong = |what: String| Failure::new(Code::ConfigInvalidValue, what).at(origin.to_string());
@@ -199,13 +200,8 @@ impl Entry {
                     .fix("Remove it."));
             }
             refuse_credential(&header.name, written, &origin)?;
-            let value = resolve(written, self.folder(&origin), &origin)?;
-            let Ok(mut value) = http::HeaderValue::from_str(value.expose()) else {
-                return Err(wrong(format!("The value of the header `{}` cannot be sent", header.name))
-                    .because("It holds a line break, a control character or text beyond ASCII."));
-            };
-            value.set_sensitive(true);
-            headers.push((name, value));
+            let template = Template::read(written, self.folder(&origin), &origin)?;
+            headers.read(name, &header.name, template, origin)?;
         }
         Ok(headers)
     }

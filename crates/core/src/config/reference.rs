@@ -17,16 +17,59 @@ use crate::secret::Secret;
 ///
 /// Reads files and runs programs, so it may block: 5 s for each program at most.
 pub(super) fn resolve(written: &Secret, folder: Option<&Path>, origin: &Origin) -> Result<Secret> {
-    let mut value = zeroize::Zeroizing::new(String::new());
-    for part in parse(written.expose(), origin)? {
-        match part {
-            Part::Literal(text) => value.push_str(text),
-            Part::Env(name) => value.push_str(&variable(name, origin)?),
-            Part::File(path) => value.push_str(read(&expand(path, folder, origin)?, origin)?.expose()),
-            Part::Command(line) => value.push_str(run(line, folder, origin)?.expose()),
-        }
+    Template::read(written, folder, origin)?.fill()
+}
+
+/// A value whose references are known, so that its files and programs can be asked again.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pieces: Vec<Piece>,
+    folder: Option<PathBuf>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    /// Literal text, or what the environment gave.
+    Fixed(Secret),
+    File(PathBuf),
+    Command(Secret),
+}
+
+impl Template {
+    /// Finds the references in `written`; variables are replaced at once, since ours do not change.
+    pub(super) fn read(written: &Secret, folder: Option<&Path>, origin: &Origin) -> Result<Self> {
+        let piece = |part| {
+            Ok(match part {
+                Part::Literal(text) => Piece::Fixed(Secret::new(text.to_owned())),
+                Part::Env(name) => Piece::Fixed(variable(name, origin)?),
+                Part::File(path) => Piece::File(expand(path, folder, origin)?),
+                Part::Command(line) => Piece::Command(Secret::new(line.to_owned())),
+            })
+        };
+        let pieces = parse(written.expose(), origin)?.into_iter().map(piece).collect::<Result<_>>()?;
+        Ok(Self { pieces, folder: folder.map(Path::to_owned), origin: origin.clone() })
     }
-    Ok(Secret::new(std::mem::take(&mut *value)))
+
+    /// Whether it may give another value the next time.
+    pub(super) fn may_change(&self) -> bool {
+        self.pieces.iter().any(|piece| !matches!(piece, Piece::Fixed(_)))
+    }
+
+    /// The value. Blocks as [`resolve`] does.
+    pub(super) fn fill(&self) -> Result<Secret> {
+        let mut value = zeroize::Zeroizing::new(String::new());
+        for piece in &self.pieces {
+            match piece {
+                Piece::Fixed(text) => value.push_str(text.expose()),
+                Piece::File(path) => value.push_str(read(path, &self.origin)?.expose()),
+                Piece::Command(line) => {
+                    value.push_str(run(line.expose(), self.folder.as_deref(), &self.origin)?.expose());
+                }
+            }
+        }
+        Ok(Secret::new(std::mem::take(&mut *value)))
+    }
 }
 
 /// What is left of `written` without its references: the part that stands there literally. And
@@ -158,9 +201,9 @@ fn foreign<'a>(inner: &'a str, origin: &Origin) -> Result<Option<Part<'a>>> {
         .fix("Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}."))
 }
 
-fn variable(name: &str, origin: &Origin) -> Result<zeroize::Zeroizing<String>> {
+fn variable(name: &str, origin: &Origin) -> Result<Secret> {
     match env::var(name) {
-        Ok(value) => Ok(zeroize::Zeroizing::new(value)),
+        Ok(value) => Ok(Secret::new(value)),
         Err(env::VarError::NotPresent) => {
             Err(unresolved(format!("The environment variable `{name}` is not set"), origin)
                 .because("Some hosts start servers with a cleared environment.")

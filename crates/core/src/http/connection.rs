@@ -208,7 +208,13 @@ impl Lease {
                 let (parts, body) = response.into_parts();
                 let record = self.record.clone();
                 let body = Body::new(body, self, &parts.headers);
-                Outcome::Response(Response { status: parts.status, headers: parts.headers, body, record })
+                Outcome::Response(Response {
+                    status: parts.status,
+                    headers: parts.headers,
+                    body,
+                    not_renewed: None,
+                    record,
+                })
             }
             Err(error) => {
                 let failure = self.lost(error.error());

@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod credentials;
 mod multiplexed;
 mod pool;
 mod proxy;
@@ -28,6 +29,7 @@ use crate::identity::Identity;
 use crate::tls::{Offer, Record, Tls};
 use crate::trust::Trust;
 use connection::Outcome;
+use credentials::Credentials;
 use pool::Pool;
 
 /// A client for one origin.
@@ -35,7 +37,7 @@ pub(crate) struct Client {
     pool: Pool,
     url: Url,
     /// The entry's headers, sent with every request.
-    headers: HeaderMap,
+    credentials: Credentials,
     timeout: Duration,
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    /// Of a 401: why the entry's headers could not be made again.
+    pub(crate) not_renewed: Option<Failure>,
     record: Record,
 }
 
@@ -69,8 +73,8 @@ impl Client {
         let tls = Tls::new(Identity::load(&endpoint.tls)?, Trust::load(&endpoint.tls)?)?;
         let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
         let pool = Pool::new(connection::Dialer::new(&endpoint.url, proxy, tls, endpoint.timeout)?);
-        let headers = endpoint.headers.iter().cloned().collect();
-        Ok(Self { pool, url: endpoint.url.clone(), headers, timeout: endpoint.timeout })
+        let credentials = Credentials::new(&endpoint.headers);
+        Ok(Self { pool, url: endpoint.url.clone(), credentials, timeout: endpoint.timeout })
     }
 
     /// How long connecting may take.
@@ -95,20 +99,42 @@ impl Client {
 
     /// Sends a request to the endpoint and waits for the head of the response.
     ///
-    /// A request that was handed to a connection is never sent again.
+    /// A request that was handed to a connection is never sent again, but for one that the server
+    /// answered with 401, and so did not process: when the files and programs that the entry's
+    /// headers refer to give other values now, it is sent once more with those.
     ///
     /// # Errors
     /// Every failure of connecting, explained; `connection-lost`, `redirect-refused`, also for a
     /// target of another origin.
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
-        let Request { method, target, headers, body, sent } = request;
-        let mut url = match target {
-            Some(target) => self.of_origin(target)?,
+        let carried = self.credentials.current();
+        let mut response = self.follow(&request, &carried.values).await?;
+        if response.status != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match self.credentials.renew(&carried).await {
+            Ok(None) => Ok(response),
+            Ok(Some(renewed)) => {
+                // Read to its end, so that the connection is used again.
+                response.body.beginning(REFUSAL_BODY, REFUSAL_TIME).await;
+                self.follow(&request, &renewed.values).await
+            }
+            Err(failure) => {
+                response.not_renewed = Some(failure);
+                Ok(response)
+            }
+        }
+    }
+
+    /// Sends the request with these headers of the entry, and follows redirects within the origin.
+    async fn follow(&self, request: &Request, own: &HeaderMap) -> Result<Response> {
+        let mut url = match &request.target {
+            Some(target) => self.of_origin(target.clone())?,
             None => self.url.clone(),
         };
         for _ in 0..=MAX_REDIRECTS {
-            let outgoing = self.outgoing(&url, &method, &headers, &body)?;
-            let response = self.exchange(outgoing, sent.as_ref()).await?;
+            let outgoing = outgoing(&url, request, own)?;
+            let response = self.exchange(outgoing, request.sent.as_ref()).await?;
             if !response.status.is_redirection() || response.status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
@@ -160,25 +186,6 @@ impl Client {
         Err(failure.unwrap_or_else(|| Failure::new(Code::ConnectionLost, "The server takes no request")))
     }
 
-    fn outgoing(
-        &self,
-        url: &Url,
-        method: &Method,
-        headers: &HeaderMap,
-        body: &Bytes,
-    ) -> Result<::http::Request<Bytes>> {
-        let mut request = ::http::Request::new(body.clone());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = url
-            .as_str()
-            .parse()
-            .map_err(|_| Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url)))?;
-        // The transport's own headers replace those of the entry.
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().extend(headers.clone());
-        Ok(request)
-    }
-
     /// The target of a redirect, when it may be followed.
     fn target(&self, url: &Url, response: &Response) -> Result<Url> {
         let location = response.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
@@ -205,6 +212,19 @@ impl Client {
             (None, None) => Err(failure(format!("HTTP {} came without a target.", response.status.as_u16()))),
         }
     }
+}
+
+fn outgoing(url: &Url, request: &Request, own: &HeaderMap) -> Result<::http::Request<Bytes>> {
+    let mut outgoing = ::http::Request::new(request.body.clone());
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = url
+        .as_str()
+        .parse()
+        .map_err(|_| Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url)))?;
+    // The transport's own headers replace those of the entry.
+    *outgoing.headers_mut() = own.clone();
+    outgoing.headers_mut().extend(request.headers.clone());
+    Ok(outgoing)
 }
 
 /// What a server names may hold a user name, which would become part of the `Host` header.
@@ -257,6 +277,10 @@ impl Explain {
 
 /// How often a request that was not processed is tried, each time on another connection or stream.
 const ATTEMPTS: usize = 8;
+
+/// How much of the body of a 401 is read before the request is sent again, and for how long.
+const REFUSAL_BODY: usize = 64 << 10;
+const REFUSAL_TIME: Duration = Duration::from_millis(100);
 
 /// Within the origin (invariant 4).
 const MAX_REDIRECTS: usize = 3;

@@ -98,17 +98,20 @@ struct Head {
     media_type: String,
     challenge: Option<String>,
     certificate_not_asked: bool,
+    /// Why the entry's headers could not be made again after a 401.
+    not_renewed: Option<Failure>,
     /// Why the certificate was missing or refused, when the body is a TLS terminator's word on it.
     refused: Option<Failure>,
 }
 
-async fn parts(response: Response) -> (Head, Vec<u8>) {
+async fn parts(mut response: Response) -> (Head, Vec<u8>) {
     let challenge = response.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
     let mut head = Head {
         status: response.status,
         media_type: response.media_type(),
         challenge: challenge.map(quoted),
         certificate_not_asked: response.certificate_not_asked(),
+        not_renewed: response.not_renewed.take(),
         refused: None,
     };
     let (explain, body) = response.split();
@@ -136,6 +139,11 @@ impl Head {
             .evidence("status", status);
         if let Some(challenge) = self.challenge {
             failure = failure.because(format!("It asks for credentials: {challenge}."));
+        }
+        if let Some(why) = self.not_renewed {
+            let facts = why.facts();
+            let (place, whys) = (facts.place.join(", "), facts.why.join(" "));
+            failure = failure.because(format!("The headers could not be renewed: {} ({place}). {whys}", facts.what));
         }
         if self.certificate_not_asked && matches!(status, 401 | 403) {
             failure = failure
