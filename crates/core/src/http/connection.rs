@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use url::{Host, Url};
 
 use super::multiplexed::{Multiplexed, NotProcessed};
+use super::moment::Moment;
 use super::pool::Pooled;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
@@ -48,6 +49,8 @@ pub(super) struct Lease {
     /// Whether it has served a request before.
     pub(super) reused: bool,
     pub(super) pooled: Pooled,
+    /// When it was taken.
+    pub(super) since: Moment,
 }
 
 /// What became of a request.

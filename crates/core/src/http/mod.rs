@@ -6,6 +6,7 @@
 mod body;
 mod connection;
 mod credentials;
+mod moment;
 mod multiplexed;
 mod pool;
 mod proxy;

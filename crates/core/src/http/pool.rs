@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::connection::{Dialer, Lease, Sender};
+use super::moment::Moment;
 use super::tasks::Tasks;
 use crate::error::{Failure, Result};
 use crate::tls::Record;
@@ -30,7 +31,7 @@ struct State {
     /// HTTP/1.1 connections that wait for a request, the most recently used last.
     idle: Vec<Idle>,
     /// HTTP/2 connections; more than one when the streams of one do not suffice.
-    http2: Vec<(Sender, Record)>,
+    http2: Vec<Shareable>,
     /// Whether what the server speaks is known, so that more than one connection may be opened at a time.
     parallel: bool,
     dialing: usize,
@@ -47,6 +48,15 @@ struct Idle {
     sender: Sender,
     record: Record,
     expires: Instant,
+    since: Moment,
+}
+
+#[derive(Debug)]
+struct Shareable {
+    sender: Sender,
+    record: Record,
+    /// When it was last given to a request.
+    used: Moment,
 }
 
 /// Where a connection goes back to.
@@ -101,11 +111,9 @@ impl Pool {
 
     fn next(&self, since: &mut Option<u64>, settled: Option<tokio::time::Instant>) -> Next {
         let mut state = self.shared.lock();
-        let now = Instant::now();
-        state.idle.retain(|idle| idle.expires > now && !idle.sender.is_closed());
-        state.http2.retain(|(sender, _)| !sender.is_closed());
-        let shared = state.http2.iter().find_map(|(sender, record)| Some((sender.share()?, record.clone())));
-        if let Some((sender, record)) = shared {
+        let now = Moment::now();
+        state.drop_the_dead(&now);
+        if let Some((sender, record)) = state.http2.iter_mut().find_map(|shareable| shareable.take(now)) {
             return Next::Use(Box::new(self.leased(sender, record, true)));
         }
         if let Some(Idle { sender, record, .. }) = state.idle.pop() {
@@ -140,7 +148,8 @@ impl Pool {
             Ok(sender) => {
                 let (own, shared) = sender.split();
                 state.parallel = shared.is_none();
-                state.http2.extend(shared.map(|shared| (shared, record.clone())));
+                let used = Moment::now();
+                state.http2.extend(shared.map(|sender| Shareable { sender, record: record.clone(), used }));
                 Ok(own)
             }
             Err(failure) => {
@@ -155,18 +164,38 @@ impl Pool {
 
     fn leased(&self, sender: Sender, record: Record, reused: bool) -> Lease {
         let pooled = Pooled(Arc::downgrade(&self.shared));
-        Lease { sender, record, tls: Arc::clone(self.dialer.tls()), reused, pooled }
+        Lease { sender, record, tls: Arc::clone(self.dialer.tls()), reused, since: Moment::now(), pooled }
+    }
+}
+
+impl State {
+    /// Takes connections out of the pool that are closed, too old, or were not used since the
+    /// computer slept. Requests that still run on one of HTTP/2 are not disturbed.
+    fn drop_the_dead(&mut self, now: &Moment) {
+        self.idle
+            .retain(|idle| idle.expires > now.monotonic && !idle.sender.is_closed() && !idle.since.slept_until(now));
+        self.http2.retain(|shareable| !shareable.sender.is_closed() && !shareable.used.slept_until(now));
+    }
+}
+
+impl Shareable {
+    fn take(&mut self, now: Moment) -> Option<(Sender, Record)> {
+        let sender = self.sender.share()?;
+        self.used = now;
+        Some((sender, self.record.clone()))
     }
 }
 
 impl Lease {
     /// Returns an HTTP/1.1 connection whose answer was read to the end. One whose request the server
-    /// answered before it had read it whole can carry nothing more.
+    /// answered before it had read it whole can carry nothing more, and one over which the computer
+    /// slept is likely dead: its answer may have been here already.
     pub(super) fn give_back(self, expires: Instant) {
         let Some(shared) = self.pooled.0.upgrade() else { return };
-        let usable = !self.sender.is_closed() && !self.record.lock().stalled;
+        let since = Moment::now();
+        let usable = !self.sender.is_closed() && !self.record.lock().stalled && !self.since.slept_until(&since);
         if matches!(self.sender, Sender::H1(_)) && usable {
-            shared.lock().idle.push(Idle { sender: self.sender, record: self.record, expires });
+            shared.lock().idle.push(Idle { sender: self.sender, record: self.record, expires, since });
         }
         shared.changed.notify_waiters();
     }
@@ -174,7 +203,7 @@ impl Lease {
     /// Takes a connection that can serve no more requests out of the pool.
     pub(super) fn forget(&self) {
         if let Some(shared) = self.pooled.0.upgrade() {
-            shared.lock().http2.retain(|(_, record)| !record.is(&self.record));
+            shared.lock().http2.retain(|shareable| !shareable.record.is(&self.record));
         }
     }
 
@@ -227,3 +256,54 @@ impl Shared {
 /// How long a caller waits at most for a connection that is about to be free. A server ends the
 /// stream of an answer within microseconds of it.
 const SETTLE: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::rt::TokioIo;
+
+    use super::super::multiplexed::Multiplexed;
+    use super::*;
+
+    const IDLE: Duration = super::super::connection::IDLE;
+
+    /// A pool with an idle connection of each protocol, whose other ends live as long as the result.
+    async fn idle(now: Moment) -> (State, Tasks, [tokio::io::DuplexStream; 2]) {
+        let tasks = Tasks::default();
+        let ((ours, theirs), (ours2, theirs2)) = (tokio::io::duplex(1 << 16), tokio::io::duplex(1 << 16));
+        let (h1, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
+        tasks.spawner().spawn(connection);
+        let (h2, connection) =
+            hyper::client::conn::http2::handshake(tasks.spawner(), TokioIo::new(ours2)).await.unwrap();
+        let h2 = Multiplexed::drive(h2, connection, &tasks.spawner());
+        let record = Record::new(String::new());
+        let mut state = State::default();
+        let expires = now.monotonic + IDLE;
+        state.idle.push(Idle { sender: Sender::H1(h1), record: record.clone(), expires, since: now });
+        state.http2.push(Shareable { sender: Sender::H2(h2), record, used: now });
+        (state, tasks, [theirs, theirs2])
+    }
+
+    #[tokio::test]
+    async fn connections_over_which_the_computer_slept_are_not_used_again() {
+        let now = Moment::now();
+        let (mut state, _tasks, _ends) = idle(now).await;
+        let almost = Duration::from_secs(29);
+        state.drop_the_dead(&now.after(almost, almost));
+        assert_eq!((state.idle.len(), state.http2.len()), (1, 1), "time that passed on both clocks");
+        state.drop_the_dead(&now.after(almost, almost + Duration::from_secs(3600)));
+        assert_eq!((state.idle.len(), state.http2.len()), (0, 0), "an hour that the monotonic clock did not see");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_grow_too_old_and_shared_ones_do_not() {
+        let now = Moment::now();
+        let (mut state, _tasks, _ends) = idle(now).await;
+        state.drop_the_dead(&now.after(IDLE, IDLE));
+        assert_eq!((state.idle.len(), state.http2.len()), (0, 1));
+        // What is in use was not slept over.
+        let later = now.after(IDLE, 2 * IDLE);
+        state.http2[0].take(later).unwrap();
+        state.drop_the_dead(&later.after(IDLE, IDLE));
+        assert_eq!(state.http2.len(), 1);
+    }
+}
