@@ -4,6 +4,7 @@ mod answers;
 mod bridge;
 mod certs;
 mod credentials;
+mod deadnet;
 mod demo;
 mod identity;
 mod lifecycle;

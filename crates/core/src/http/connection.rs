@@ -1,5 +1,6 @@
 //! One HTTP connection: dialing it, sending a request on it, and what its failure means.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use url::{Host, Url};
 
-use super::multiplexed::{Multiplexed, NotProcessed};
 use super::moment::Moment;
+use super::multiplexed::{Multiplexed, NotProcessed};
 use super::pool::Pooled;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
@@ -48,9 +49,9 @@ pub(super) struct Lease {
     pub(super) tls: Arc<Tls>,
     /// Whether it has served a request before.
     pub(super) reused: bool,
-    pub(super) pooled: Pooled,
     /// When it was taken.
     pub(super) since: Moment,
+    pub(super) pooled: Pooled,
 }
 
 /// What became of a request.
@@ -246,7 +247,21 @@ impl Lease {
     }
 
     pub(super) fn lost(&self, error: &hyper::Error) -> Failure {
+        if self.fell_silent(error) {
+            return self.tls.explain_silent(&self.record);
+        }
         self.tls.explain_lost(&self.record, &in_words(error))
+    }
+
+    /// Whether the other end, and whatever is between, said nothing any more.
+    fn fell_silent(&self, error: &hyper::Error) -> bool {
+        match io_kind(error) {
+            Some(kind) if is_silence(kind) => true,
+            // HTTP/2 gives up after a ping without an answer, and tells the body of a response of a
+            // broken pipe. Then nobody else has ended the connection.
+            Some(io::ErrorKind::BrokenPipe) => matches!(self.sender, Sender::H2(_)) && !self.record.lock().ended,
+            _ => error.is_timeout(),
+        }
     }
 }
 
@@ -278,14 +293,26 @@ pub(super) fn in_words(error: &hyper::Error) -> String {
     {
         return format!("HTTP/2 ended it: {}.", reason.description());
     }
-    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    match io {
-        Some(std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => {
-            "The connection was reset.".to_owned()
-        }
-        Some(std::io::ErrorKind::UnexpectedEof) => "The connection was closed without TLS's closing word.".to_owned(),
+    match io_kind(error) {
+        Some(kind) if is_silence(kind) => "Nothing came from it any more.".to_owned(),
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "The connection was reset.".to_owned(),
+        Some(io::ErrorKind::UnexpectedEof) => "The connection was closed without TLS's closing word.".to_owned(),
         _ => format!("The HTTP library says: {error}."),
     }
+}
+
+/// What the system said of the connection, as far down as hyper and h2 have put it.
+fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
+    use std::error::Error;
+    let source = error.source()?;
+    let io = source.downcast_ref::<io::Error>();
+    io.or_else(|| source.downcast_ref::<h2::Error>()?.get_io()).map(io::Error::kind)
+}
+
+/// What the system says when nothing was acknowledged, or when there is no way there any more.
+fn is_silence(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
+    matches!(kind, TimedOut | HostUnreachable | NetworkUnreachable | NetworkDown)
 }
 
 /// Adds to a failure which step a connection was in when the time was up.
@@ -329,7 +356,8 @@ pub(super) fn expiry(headers: &http::HeaderMap, now: Instant) -> Instant {
 
 /// How long a connection that was used before may take to be ready for the next request.
 const READY: Duration = Duration::from_millis(100);
-const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Together with [`PING_TIMEOUT`] the time after which a dead network is told, as TCP's own is for HTTP/1.1.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;

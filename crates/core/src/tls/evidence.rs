@@ -30,6 +30,8 @@ pub(crate) struct Evidence {
     /// Whether the server has sent anything after the handshake: under TLS 1.3 only that proves
     /// that it accepted the client certificate.
     pub(crate) heard: bool,
+    /// Whether the connection has ended: the other end closed it, or the system says that it broke.
+    pub(crate) ended: bool,
     /// Whether the server does not take what is being sent to it, at the moment.
     pub(crate) stalled: bool,
 }
@@ -79,6 +81,7 @@ impl Record {
             acceptable: Vec::new(),
             alert: None,
             heard: false,
+            ended: false,
             stalled: false,
         })))
     }

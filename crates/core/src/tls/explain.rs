@@ -71,6 +71,19 @@ pub(super) fn lost(evidence: &Evidence, cause: &str, identity: Option<&Identity>
     place(failure, evidence)
 }
 
+/// Explains a connection that fell silent after its handshake: a server that refuses says so, or closes it.
+pub(super) fn silent(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
+    if let Some(alert) = evidence.alert {
+        return place(refused_by_alert(evidence, alert, identity), evidence);
+    }
+    let failure =
+        Failure::new(Code::ConnectionLost, format!("The network to {} went away before the answer", evidence.target))
+            .because("Nothing came back any more, not even a sign of life; likely a VPN was disconnected, the network changed, or this computer slept.")
+            .because("The request may have been carried out all the same.")
+            .fix("Check the network (VPN), and call again; a new connection is opened for it.");
+    place(failure, evidence)
+}
+
 /// The server asked for a certificate, and our key can make none of the signatures it takes.
 pub(super) fn cannot_sign(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
     let failure = Failure::new(Code::KeyUnsupported, "The server takes no signature that our key can make");

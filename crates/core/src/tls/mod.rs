@@ -122,6 +122,11 @@ impl Tls {
         explain::lost(&record.lock(), cause, self.identity())
     }
 
+    /// Explains a connection on which nothing came any more, not even a sign of life.
+    pub(crate) fn explain_silent(&self, record: &Record) -> Failure {
+        explain::silent(&record.lock(), self.identity())
+    }
+
     /// A failure because the server refused or missed the client certificate, told in its HTTP answer.
     pub(crate) fn explain_refused(&self, record: &Record, words: &str) -> Failure {
         explain::refused_by_answer(&record.lock(), words, self.identity())

@@ -60,15 +60,17 @@ impl<S> Tap<TlsStream<S>> {
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
+        let (before, room) = (buf.filled().len(), buf.remaining());
         let result = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
         match &result {
             Ok(()) if !this.heard && buf.filled().len() > before => {
                 this.heard = true;
                 this.record.lock().heard = true;
             }
+            Ok(()) if room > 0 && buf.filled().len() == before => this.record.lock().ended = true,
             Ok(()) => {}
             Err(error) => {
+                this.record.lock().ended = true;
                 if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
                     this.record.lock().alert = Some(*alert);
                 }
