@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         ["test-ran", log] => check::tests_ran::run(log),
         ["generate"] => check::generated::write(),
         ["interop", names @ ..] => interop::run(names),
+        [interop::dead_network::INSIDE, args @ ..] => interop::dead_network::inside(args),
         ["bench", options @ ..] => bench::run(options),
         [bench::SERVER, options @ ..] => bench::server::run(options),
         [bench::ONCE, options @ ..] => bench::once::run(options),

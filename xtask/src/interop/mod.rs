@@ -1,6 +1,7 @@
 //! `cargo xtask interop`: the release binary with real peers, which tell themselves which certificate they verified.
 
 mod conformance;
+pub(crate) mod dead_network;
 mod everything;
 mod inspector;
 mod nginx;
@@ -28,7 +29,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     succeed(&mut Command::new(root().join("interop/install")))?;
     let stage = Stage { binary, tools: root().join("interop/.tools/node_modules"), pki: Pki::new() };
 
-    let cases = [through_nginx::cases(), to_openssl::cases(), inspector::cases(), conformance::cases()];
+    let cases =
+        [through_nginx::cases(), to_openssl::cases(), inspector::cases(), conformance::cases(), dead_network::cases()];
     let cases = cases.into_iter().flatten();
     let wanted: Vec<Case> =
         cases.filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word))).collect();
