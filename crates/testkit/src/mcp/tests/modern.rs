@@ -81,6 +81,9 @@ async fn headers_that_do_not_say_what_the_body_says_are_refused() {
         let answer: Value = serde_json::from_str(&text(&response)).unwrap();
         assert_eq!(answer["error"]["code"].as_i64(), code, "{headers:?} {answer}");
     }
+    let mut twice = modern(&client, "tools/list", json!({}), &[]);
+    twice.headers_mut().append("mcp-method", "tools/list".parse().unwrap());
+    assert_eq!(client.connection.send(twice).await.unwrap().status(), 400);
     for method in ["GET", "DELETE"] {
         assert_eq!(client.send(method, "").await.status(), 405);
     }
@@ -186,6 +189,9 @@ async fn subscriptions_are_acknowledged_and_tagged_and_end() {
     let told = tools.next().await.unwrap();
     assert!(told.contains("tools/list_changed") && told.contains(r#"subscriptionId":7"#), "and nothing else: {told}");
 
+    server.announce("notifications/resources/updated", &json!({"uri":"test://one"})).await;
+    assert!(one.next().await.unwrap().contains("resources/updated"), "and nothing else");
+
     drop(one);
     assert_eq!(server.wait_for_closed_streams(1).await, [r#""s-1""#]);
     assert_eq!(server.open_subscriptions(), 1);
@@ -227,6 +233,12 @@ async fn both_eras_live_at_one_endpoint_or_initialize_is_refused() {
     assert!(old.call("1", "echo", r#"{"text":"old"}"#).await.contains("old"));
     let echo = json!({"name":"echo","arguments":{"text":"new"}});
     assert_eq!(ask(&mut new, "tools/call", echo, &[("mcp-name", "echo")]).await["result"]["content"][0]["text"], "new");
+    let bare = new.post(&message("tools/list", json!({})).to_string()).await;
+    assert!(text(&bare).contains("-32020"), "the body alone makes it modern: {}", text(&bare));
+    old.version = Some("2026-07-28".to_owned());
+    let mixed = old.post(&message("tools/list", json!({})).to_string()).await;
+    assert!(text(&mixed).contains("MCP-Protocol-Version must be 2025-11-25"), "a session is legacy: {}", text(&mixed));
+    old.version = Some("2025-11-25".to_owned());
     assert_eq!(old.send("DELETE", "").await.status(), 200);
 }
 

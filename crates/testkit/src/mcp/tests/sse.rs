@@ -71,11 +71,12 @@ async fn a_session_ends_with_its_stream() {
     assert_eq!(stream.next().await, None);
     assert_eq!(client.post(&call("1", "echo", "{}")).await.status(), 404);
 
-    let (mut client, mut stream) = open(&pki, &alice, &server).await;
+    let (client, mut stream) = open(&pki, &alice, &server).await;
     server.server().cut().await;
     assert!(stream.breaks().await);
-    let message = client.request("POST", &call("1", "echo", "{}"));
-    assert!(client.connection.send(message).await.is_err());
+    let mut fresh = Caller::connect(&pki, &alice, &server).await;
+    fresh.url = client.url;
+    assert_eq!(fresh.post(&call("1", "echo", "{}")).await.status(), 404);
 
     let (mut client, _stream) = open(&pki, &alice, &server).await;
     server.restart().await;
