@@ -3,14 +3,16 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use mcp_mtls_core::bridge;
 use mcp_mtls_core::config::{self, Entry, EntrySettings};
 use mcp_mtls_core::error::{Code, Failure, Result};
-use mcp_mtls_core::remote::{Observer, Remote};
+use mcp_mtls_core::remote::{Observer, Passage, Remote};
 
+use crate::journal::{Detail, Journal};
 use crate::render::Notes;
 use crate::stdio;
 
@@ -24,6 +26,19 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// Write failures and warnings to this file, one JSON object a line. It is appended to, and made readable by its
+    /// owner alone.
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+
+    /// Also write a line for each message to the log file: to whom, kind, method, id, size, time, HTTP status; no content.
+    #[arg(long, requires = "log_file")]
+    trace: bool,
+
+    /// Also write the text of each message, which may be confidential. Headers are never written.
+    #[arg(long, requires = "trace")]
+    trace_bodies: bool,
+
     #[command(flatten)]
     settings: EntrySettings,
 }
@@ -32,8 +47,12 @@ pub(crate) struct ConnectArgs {
 /// to its requests, and on stderr.
 pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
     let notes = Notes::default();
-    let remote = open(args, &notes);
-    bridge(remote, started, &notes)
+    let watch = match args.journal() {
+        Ok(journal) => Watch { notes, journal: journal.map(Arc::new) },
+        Err(failure) => return bridge(Err(failure), started, &Watch { notes, journal: None }),
+    };
+    let remote = open(args, &watch);
+    bridge(remote, started, &watch)
 }
 
 /// What `run` does when the arguments cannot be understood: a host shows the answer to its
@@ -42,7 +61,7 @@ pub(crate) fn refuse(error: &clap::Error, started: Instant) -> Result<ExitCode> 
     let failure = Failure::new(Code::UsageInvalid, "mcp-mtls was started with arguments that it does not understand")
         .because(misunderstood(error))
         .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
-    bridge(Err(failure), started, &Notes::default())
+    bridge(Err(failure), started, &Watch::default())
 }
 
 /// What is wrong, with the names of flags alone: any other argument may be a secret that lost its quotation marks.
@@ -58,13 +77,16 @@ fn misunderstood(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument if flag.starts_with('-') => format!("There is no flag {told}."),
         ErrorKind::UnknownArgument => "There is one argument too many.".to_owned(),
+        ErrorKind::MissingRequiredArgument if flag.starts_with('-') => {
+            format!("{told} is missing, which another needs.")
+        }
         ErrorKind::MissingRequiredArgument => "The name of an entry, or a URL, is missing.".to_owned(),
         ErrorKind::ArgumentConflict => format!("{told} is given twice."),
         _ => format!("The value of {told} cannot be used."),
     }
 }
 
-fn open(args: ConnectArgs, notes: &Notes) -> Result<Remote> {
+fn open(args: ConnectArgs, watch: &Watch) -> Result<Remote> {
     let entry = if args.target.contains("://") {
         if args.config.is_some() {
             return Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
@@ -76,38 +98,79 @@ fn open(args: ConnectArgs, notes: &Notes) -> Result<Remote> {
     };
     let endpoint = entry.resolve()?;
     for warning in &endpoint.warnings {
-        notes.tell(format!("warning: {warning}"));
+        watch.warn(warning);
+    }
+    if let Some(journal) = &watch.journal {
+        journal.started(endpoint.name.as_deref(), &endpoint.told());
     }
     Remote::new(&endpoint)
 }
 
-fn bridge(remote: Result<Remote>, started: Instant, notes: &Notes) -> Result<ExitCode> {
+fn bridge(remote: Result<Remote>, started: Instant, watch: &Watch) -> Result<ExitCode> {
     if std::io::stdin().is_terminal()
         && let Err(failure) = remote
     {
         return Err(failure);
     }
     let outcome = crate::on_runtime(async {
-        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, Watch(notes.clone()))
-            .await
+        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, watch.clone()).await
     });
     // Told here, and not by the caller, since a host may leave stderr unread.
+    if let Some(journal) = &watch.journal {
+        journal.ended(outcome.as_ref().err());
+    }
     let status = outcome.map_or_else(
         |failure| {
-            notes.tell(crate::render::failure_text(&failure));
+            watch.notes.tell(crate::render::failure_text(&failure));
             ExitCode::from(crate::status(failure.code()))
         },
         |()| ExitCode::SUCCESS,
     );
-    notes.finish();
+    watch.notes.finish();
+    if let Some(journal) = &watch.journal {
+        journal.finish();
+    }
     Ok(status)
 }
 
 /// Tells the person what the host cannot be told.
-struct Watch(Notes);
+#[derive(Clone, Default)]
+struct Watch {
+    notes: Notes,
+    journal: Option<Arc<Journal>>,
+}
+
+impl Watch {
+    fn warn(&self, warning: &str) {
+        self.notes.tell(format!("warning: {warning}"));
+        if let Some(journal) = &self.journal {
+            journal.warning(warning);
+        }
+    }
+}
 
 impl Observer for Watch {
     fn note(&self, failure: &Failure) {
-        self.0.tell(format!("warning: {failure}"));
+        self.notes.tell(format!("warning: {failure}"));
+        if let Some(journal) = &self.journal {
+            journal.note(failure);
+        }
+    }
+
+    fn passed(&self, passage: &Passage<'_>) {
+        if let Some(journal) = &self.journal {
+            journal.passed(passage);
+        }
+    }
+}
+
+impl ConnectArgs {
+    fn journal(&self) -> Result<Option<Journal>> {
+        let detail = match (self.trace, self.trace_bodies) {
+            (_, true) => Detail::Bodies,
+            (true, false) => Detail::Messages,
+            (false, false) => Detail::Failures,
+        };
+        self.log_file.as_deref().map(|path| Journal::open(path, detail)).transpose()
     }
 }

@@ -7,6 +7,7 @@ mod certs;
 mod connect;
 mod demo;
 mod generate;
+mod journal;
 mod render;
 mod stdio;
 

@@ -7,6 +7,7 @@ mod credentials;
 mod deadnet;
 mod demo;
 mod identity;
+mod journal;
 mod lifecycle;
 mod network;
 mod refused;

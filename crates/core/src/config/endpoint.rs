@@ -109,6 +109,14 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The URL without its query, in which some servers want their tokens.
+    #[must_use]
+    pub fn told(&self) -> String {
+        told(&self.url)
+    }
+}
+
 impl Entry {
     /// Checks all settings and replaces the references in them.
     ///

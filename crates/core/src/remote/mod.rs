@@ -139,6 +139,9 @@ impl Remote {
             status: response.as_ref().ok().map(|response| response.status.as_u16()),
             took: Some(began.elapsed()),
         });
+        if let Some(failure) = response.as_ref().ok().and_then(|response| response.not_renewed.as_ref()) {
+            outbox.note(failure);
+        }
         response
     }
 }
