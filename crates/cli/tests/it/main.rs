@@ -9,6 +9,7 @@ mod demo;
 mod identity;
 mod journal;
 mod lifecycle;
+mod limits;
 mod network;
 mod refused;
 mod run;

@@ -11,8 +11,8 @@ pub(super) struct Lines<R> {
     buffer: BytesMut,
     /// How much of the buffer is known to hold no line break.
     searched: usize,
-    /// Whether the rest of a line that is too long is being skipped.
-    skipping: bool,
+    /// The beginning of a line that is too long, while its rest is being skipped.
+    skipping: Option<Bytes>,
 }
 
 /// What was read.
@@ -20,15 +20,15 @@ pub(super) struct Lines<R> {
 pub(super) enum Line {
     /// A line that is not empty, without its end.
     Text(Bytes),
-    /// A line beyond the limit, which was skipped.
-    TooLong,
+    /// The beginning of a line beyond the limit, whose rest was skipped.
+    TooLong(Bytes),
     /// The input has ended, or cannot be read any more.
     End,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, buffer: BytesMut::new(), searched: 0, skipping: false }
+        Self { input, buffer: BytesMut::new(), searched: 0, skipping: None }
     }
 
     /// The next line. It is cancel-safe: what was read stays in the buffer.
@@ -37,8 +37,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 let line = self.buffer.split_to(self.searched + at + 1).freeze();
                 self.searched = 0;
-                if std::mem::take(&mut self.skipping) {
-                    return Line::TooLong;
+                if let Some(beginning) = self.skipping.take() {
+                    return Line::TooLong(beginning);
                 }
                 if !line.trim_ascii().is_empty() {
                     return Line::Text(line);
@@ -46,8 +46,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 continue;
             }
             self.searched = self.buffer.len();
-            if self.skipping || self.buffer.len() > MESSAGE_LIMIT {
-                self.skipping = true;
+            if self.skipping.is_none() && self.buffer.len() > MESSAGE_LIMIT {
+                self.skipping = Some(Bytes::copy_from_slice(&self.buffer[..BEGINNING]));
+                // Its memory is given back.
+                self.buffer = BytesMut::new();
+                self.searched = 0;
+            } else if self.skipping.is_some() {
                 self.buffer.clear();
                 self.searched = 0;
             }
@@ -63,11 +67,17 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     fn last(&mut self) -> Line {
         let line = self.buffer.split().freeze();
         self.searched = 0;
-        if self.skipping || line.trim_ascii().is_empty() { Line::End } else { Line::Text(line) }
+        match self.skipping.take() {
+            Some(beginning) => Line::TooLong(beginning),
+            None if line.trim_ascii().is_empty() => Line::End,
+            None => Line::Text(line),
+        }
     }
 }
 
 const CHUNK: usize = 16 << 10;
+/// How much of a line that is too long is looked at for its id.
+const BEGINNING: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -96,5 +106,17 @@ mod tests {
         let text = |text: &'static str| Line::Text(Bytes::from_static(text.as_bytes()));
         assert_eq!(read, [text("{\"a\":\"é\"}\r\n"), text("{\"b\":1}\n"), text("last")]);
         writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_skipped_and_the_next_is_read() {
+        let long = tokio::io::repeat(b'x').take(MESSAGE_LIMIT as u64 + 1);
+        let mut lines = Lines::new(long.chain(&b"\nnext\n"[..]));
+        assert!(matches!(lines.next().await, Line::TooLong(beginning) if beginning.iter().all(|byte| *byte == b'x')));
+        assert_eq!(lines.next().await, Line::Text(Bytes::from_static(b"next\n")));
+        assert_eq!(lines.next().await, Line::End);
+        let mut lines = Lines::new(tokio::io::repeat(b'x').take(MESSAGE_LIMIT as u64 + 1));
+        assert!(matches!(lines.next().await, Line::TooLong(_)));
+        assert_eq!(lines.next().await, Line::End);
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::error::{Code, Failure, Result};
 use crate::remote::message::{Id, Kind, Message};
 use crate::remote::method::{CANCELLED, DISCOVER, INITIALIZE, INITIALIZED};
-use crate::remote::{Observer, Outbox, Remote};
+use crate::remote::{MESSAGE_LIMIT, Observer, Outbox, Remote};
 use lines::{Line, Lines};
 use order::{Done, Order};
 use pending::{Era, Pending};
@@ -123,8 +123,8 @@ impl Bridge {
             };
             let text = match line {
                 Line::Text(text) => text,
-                Line::TooLong => {
-                    self.answer_nobody("it is longer than 256 MiB");
+                Line::TooLong(beginning) => {
+                    self.refuse(&beginning, work);
                     continue;
                 }
                 Line::End => return End::Eof,
@@ -290,6 +290,22 @@ impl Bridge {
             if let Ok(remote) = &bridge.remote {
                 remote.listen(&bridge.outbox).await;
             }
+        });
+    }
+
+    /// Answers a message that is longer than any that passes.
+    fn refuse(&self, beginning: &[u8], work: &mut JoinSet<()>) {
+        let Some(id) = Message::id_of_beginning(beginning) else {
+            return self.answer_nobody("it is longer than 256 MiB");
+        };
+        let failure = Failure::new(Code::MessageTooLarge, "A message of the host is too large")
+            .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20));
+        let reply = reply::error(Some(&id), &failure);
+        self.pending.insert(id, Era::Legacy, watch::channel(true).1);
+        let outbox = self.outbox.clone();
+        work.spawn(async move {
+            // Without a writer the host is gone.
+            let _ = outbox.send(reply).await;
         });
     }
 

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use hyper::body::{Body as _, Incoming};
 
-use super::connection::{Lease, expiry, in_words};
+use super::connection::{Lease, expiry};
 use super::pool::Settler;
+use super::trouble::in_words;
 use crate::error::{Code, Failure, Result};
 use crate::tls::Tls;
 

@@ -1,6 +1,5 @@
 //! One HTTP connection: dialing it, sending a request on it, and what its failure means.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use super::multiplexed::{Multiplexed, NotProcessed};
 use super::pool::Pooled;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
+use super::trouble::slow_step;
 use super::{Body, Response};
 use crate::config::told;
 use crate::error::{Code, Failure, Result};
@@ -118,8 +118,12 @@ impl Dialer {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (sender, connection) =
-            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| self.failed(&error))?;
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(HEADERS)
+            .max_buf_size(HEAD)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.failed(&error))?;
         tasks.spawn(connection);
         Ok(Sender::H1(sender))
     }
@@ -130,6 +134,7 @@ impl Dialer {
     {
         let (sender, connection) = http2::Builder::new(tasks.clone())
             .timer(TokioTimer::new())
+            .max_header_list_size(HEAD_HTTP2)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             // A connection that a network has silently dropped must not be used for ever.
@@ -245,24 +250,6 @@ impl Lease {
             Err(_) => Err(self.tls.explain_lost(&self.record, "The connection takes no further request.")),
         }
     }
-
-    pub(super) fn lost(&self, error: &hyper::Error) -> Failure {
-        if self.fell_silent(error) {
-            return self.tls.explain_silent(&self.record);
-        }
-        self.tls.explain_lost(&self.record, &in_words(error))
-    }
-
-    /// Whether the other end, and whatever is between, said nothing any more.
-    fn fell_silent(&self, error: &hyper::Error) -> bool {
-        match io_kind(error) {
-            Some(kind) if is_silence(kind) => true,
-            // HTTP/2 gives up after a ping without an answer, and tells the body of a response of a
-            // broken pipe. Then nobody else has ended the connection.
-            Some(io::ErrorKind::BrokenPipe) => matches!(self.sender, Sender::H2(_)) && !self.record.lock().ended,
-            _ => error.is_timeout(),
-        }
-    }
 }
 
 /// HTTP/1.1 wants the path alone in the request line and the host in its header (RFC 9112, section 3.2).
@@ -276,69 +263,6 @@ fn to_origin_form(request: &mut http::Request<Full<Bytes>>) {
     parts.path_and_query = path;
     if let Ok(uri) = http::Uri::from_parts(parts) {
         *request.uri_mut() = uri;
-    }
-}
-
-/// What hyper says of a broken connection, as a sentence.
-pub(super) fn in_words(error: &hyper::Error) -> String {
-    use std::error::Error;
-    if error.is_incomplete_message() {
-        return "The connection was closed before the answer was complete.".to_owned();
-    }
-    if error.is_parse() {
-        return "The answer is not valid HTTP.".to_owned();
-    }
-    if let Some(reason) =
-        error.source().and_then(|source| source.downcast_ref::<h2::Error>()).and_then(h2::Error::reason)
-    {
-        return format!("HTTP/2 ended it: {}.", reason.description());
-    }
-    match io_kind(error) {
-        Some(kind) if is_silence(kind) => "Nothing came from it any more.".to_owned(),
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "The connection was reset.".to_owned(),
-        Some(io::ErrorKind::UnexpectedEof) => "The connection was closed without TLS's closing word.".to_owned(),
-        _ => format!("The HTTP library says: {error}."),
-    }
-}
-
-/// What the system said of the connection, as far down as hyper and h2 have put it.
-fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
-    use std::error::Error;
-    let source = error.source()?;
-    let io = source.downcast_ref::<io::Error>();
-    io.or_else(|| source.downcast_ref::<h2::Error>()?.get_io()).map(io::Error::kind)
-}
-
-/// What the system says when nothing was acknowledged, or when there is no way there any more.
-fn is_silence(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
-    matches!(kind, TimedOut | HostUnreachable | NetworkUnreachable | NetworkDown)
-}
-
-/// Adds to a failure which step a connection was in when the time was up.
-pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
-    let Some(record) = record else { return failure };
-    let evidence = record.lock();
-    let address = evidence.address.map_or_else(|| evidence.target.clone(), |address| address.to_string());
-    match evidence.step {
-        Step::Resolve => {
-            failure.because("The name was still being resolved.").fix("Check the resolver and the network.")
-        }
-        Step::Connect => failure
-            .because(format!(
-                "TCP to {} was not answered; a firewall that drops packets looks like this.",
-                evidence.target
-            ))
-            .fix("Check the network (VPN), and the host and port of the URL."),
-        Step::Proxy => failure
-            .because(format!("The proxy {} did not open the tunnel.", evidence.proxy.as_deref().unwrap_or_default()))
-            .fix("Check the proxy."),
-        Step::Handshake => failure
-            .because(format!("TCP reached {address}, and the TLS handshake was not finished."))
-            .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back."),
-        Step::Open => failure
-            .because(format!("{address} is connected, and its answer did not come."))
-            .fix("Raise `timeout` if the server is slow."),
     }
 }
 
@@ -361,3 +285,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How many headers a response may have, and how large its head may be: beyond every server seen,
+/// and no burden.
+const HEADERS: usize = 256;
+const HEAD: usize = 512 << 10;
+const HEAD_HTTP2: u32 = 512 << 10;

@@ -11,6 +11,7 @@ mod multiplexed;
 mod pool;
 mod proxy;
 mod tasks;
+mod trouble;
 
 pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub(crate) use body::Body;
@@ -150,7 +151,7 @@ impl Client {
     pub(crate) fn timed_out(&self, limit: Duration) -> Failure {
         let seconds = limit.as_secs_f64();
         let failure = Failure::new(Code::TimedOut, format!("No answer from {} within {seconds} s", told(&self.url)));
-        connection::slow_step(failure, self.pool.latest().as_ref())
+        trouble::slow_step(failure, self.pool.latest().as_ref())
     }
 
     /// The URL without userinfo and fragment, when certificate, headers and messages may go to it.

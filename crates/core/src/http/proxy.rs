@@ -136,7 +136,7 @@ impl Proxy {
 
     /// HTTP CONNECT (RFC 9110, section 9.3.6).
     async fn connect(&self, stream: Stream, host: &Host, port: u16, tasks: &Spawner) -> Result<Stream> {
-        let failed = |error: hyper::Error| self.failed(host, port).because(super::connection::in_words(&error));
+        let failed = |error: hyper::Error| self.failed(host, port).because(super::trouble::in_words(&error));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         tasks.spawn(connection.with_upgrades());
         let authority = format!("{host}:{port}");

@@ -122,3 +122,26 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Capped<S> {
         Poll::Ready(chunk)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many pieces of a line that never ends as are asked for.
+    struct Endless;
+
+    impl Stream for Endless {
+        type Item = Result<Bytes>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            static PIECE: [u8; 1 << 20] = [b'x'; 1 << 20];
+            Poll::Ready(Some(Ok(Bytes::from_static(&PIECE))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_without_end_is_an_error() {
+        let failure = Events::over(Endless).next().await.map(Result::err);
+        assert_eq!(failure.flatten().map(|failure| failure.code()), Some(Code::MessageTooLarge));
+    }
+}

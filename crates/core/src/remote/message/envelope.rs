@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Id, Kind, Malformed};
@@ -21,6 +21,41 @@ pub(super) fn scan(json: &str) -> Result<(Kind, Option<Box<str>>), Malformed> {
         _ => return Err(Malformed::NotMessage),
     };
     Ok((kind, envelope.params.and_then(|params| revision(params.get()))))
+}
+
+/// The id of a request of which only the beginning is there, when its id and its method stand in it.
+pub(super) fn id_of_beginning(json: &str) -> Option<Id> {
+    /// What was found before the text ended.
+    #[derive(Default)]
+    struct Found {
+        id: Option<Id>,
+        method: bool,
+    }
+    impl<'de> Visitor<'de> for &mut Found {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let mut read = None;
+            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                // Only what follows shows that a number was whole.
+                self.id = read.take().or(self.id.take());
+                match name.as_ref() {
+                    "id" => read = Id::read(map.next_value::<&RawValue>()?),
+                    "method" => self.method = map.next_value::<Cow<'de, str>>().map(|_| true)?,
+                    _ => map.next_value::<IgnoredAny>().map(|_| ())?,
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut found = Found::default();
+    // Its error is the end of the text.
+    let _ = serde_json::Deserializer::from_str(json).deserialize_map(&mut found);
+    found.id.filter(|_| found.method)
 }
 
 /// `params._meta["io.modelcontextprotocol/protocolVersion"]`.
@@ -75,6 +110,25 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_of_a_beginning_is_found_when_it_is_whole() {
+        let id = |text: &str| id_of_beginning(text).map(|id| id.raw().to_owned());
+        assert_eq!(id(r#"{"method":"m","id":"a","params":{"text":"xxx"#).as_deref(), Some("\"a\""));
+        let escaped = r#" {"params":{"id":2},"i\u0064":18446744073709551616,"method":"m","#;
+        assert_eq!(id(escaped).as_deref(), Some("18446744073709551616"));
+        // The last is an answer, to which there is none.
+        for none in [
+            "",
+            "[{\"id\":1",
+            r#"{"method":"m","params":{"id":1,"#,
+            r#"{"method":"m","id":12"#,
+            r#"{"method":"m","id":null,"#,
+            r#"{"id":1,"result":{"method":"m","text":"xxx"#,
+        ] {
+            assert_eq!(id(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn the_revision_is_found_at_its_exact_place() {

@@ -104,6 +104,12 @@ impl Message {
         members.into_iter().map(read).collect()
     }
 
+    /// The id of a request that is too long to be read, when id and method stand in its beginning.
+    pub(crate) fn id_of_beginning(text: &[u8]) -> Option<Id> {
+        let whole = std::str::from_utf8(text).or_else(|error| std::str::from_utf8(&text[..error.valid_up_to()]));
+        envelope::id_of_beginning(whole.ok()?)
+    }
+
     /// A response that we made; `text` is on one line.
     pub(crate) fn response(text: Bytes, id: Option<Id>) -> Self {
         Self { raw: text, kind: Kind::Response { id, error: true }, revision: None }
