@@ -51,10 +51,16 @@ impl Bridge {
         stdin.write_all([message, "\n"].concat().as_bytes())
     }
 
-    /// The next line.
-    pub(super) fn receive(&mut self) -> Outcome<&[u8]> {
+    /// The next line, whatever it is.
+    pub(super) fn line(&mut self) -> Outcome<&[u8]> {
         self.line.clear();
         self.stdout.read_until(b'\n', &mut self.line)?;
+        Ok(&self.line)
+    }
+
+    /// The next line; an error unless it is a result.
+    pub(super) fn receive(&mut self) -> Outcome<&[u8]> {
+        self.line()?;
         let head = &self.line[..self.line.len().min(400)];
         if !head.windows(8).any(|window| window == b"\"result\"") {
             return Err(format!("not a result: {}", String::from_utf8_lossy(head)).into());

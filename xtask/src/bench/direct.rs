@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
@@ -77,6 +78,18 @@ impl Direct {
         self.runtime.block_on(async { Ok(self.wire.send(request).await?.into_body()) })
     }
 
+    /// One call; what `seen` makes of the first piece of its answer.
+    pub(super) fn first<T>(&mut self, message: &str, seen: impl FnOnce(&[u8]) -> Outcome<T>) -> Outcome<T> {
+        let request = self.target.post(message)?;
+        self.runtime.block_on(async {
+            let mut body = self.wire.open(request).await?.into_body();
+            let first = body.frame().await.ok_or("an answer without a body")??;
+            let seen = seen(first.data_ref().ok_or("a first piece without data")?);
+            body.collect().await?;
+            seen
+        })
+    }
+
     /// How long so many calls take with so many in flight: on HTTP/1.1 each on a connection of its own.
     pub(super) fn many(&self, total: usize, in_flight: usize, message: fn(usize) -> String) -> Outcome<Duration> {
         self.runtime.block_on(async {
@@ -141,19 +154,23 @@ impl Target {
 }
 
 impl Wire {
-    /// Sends, and reads the answer to its last byte.
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Outcome<Response<Bytes>> {
-        let response = match self {
+    /// Sends, and reads the head of the answer.
+    async fn open(&mut self, request: Request<Full<Bytes>>) -> Outcome<Response<Incoming>> {
+        match self {
             Self::One(sender) => {
                 sender.ready().await?;
-                sender.send_request(request).await?
+                Ok(sender.send_request(request).await?)
             }
             Self::Two(sender) => {
                 sender.ready().await?;
-                sender.send_request(request).await?
+                Ok(sender.send_request(request).await?)
             }
-        };
-        let (parts, body) = response.into_parts();
+        }
+    }
+
+    /// Sends, and reads the answer to its last byte.
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Outcome<Response<Bytes>> {
+        let (parts, body) = self.open(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         if parts.status.is_success() {
             Ok(Response::from_parts(parts, body))

@@ -6,6 +6,7 @@ mod direct;
 mod large;
 mod memory;
 pub(crate) mod once;
+mod progress;
 pub(crate) mod server;
 mod start;
 mod table;
@@ -26,7 +27,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     let quick = options.contains(&"--quick");
     let letters: Vec<&str> = options.iter().copied().filter(|option| *option != "--quick").collect();
     if let Some(unknown) = letters.iter().find(|letter| !PARTS.iter().any(|part| part.0 == **letter)) {
-        return Err(format!("there is no part `{unknown}`; the parts are the letters a to h, and --quick").into());
+        return Err(format!("there is no part `{unknown}`; the parts are the letters a to i, and --quick").into());
     }
     let bench = Bench { binary: release_binary("mcp-mtls")?, quick };
 
@@ -119,6 +120,7 @@ const PARTS: &[(&str, Part)] = &[
     ("f", large::measure),
     ("g", calls::handshakes),
     ("h", memory::size),
+    ("i", progress::measure),
 ];
 
 /// The first argument by which we start ourselves as the server.
