@@ -193,3 +193,17 @@ async fn a_refused_connection_is_told_on_stderr_too_and_ends_with_status_1() {
     assert_eq!(host.wait_exit(Duration::from_secs(5)).await.code(), Some(1));
     assert!(host.drained_stderr().await.contains("code: certificate-refused"));
 }
+
+#[tokio::test]
+async fn the_end_of_a_session_opens_no_stream() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let mut host = connect(&pki, &server.url(), &pki.client("alice"));
+    host.initialize(LATEST).await;
+    server.notify(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).await;
+    host.recv_method("notifications/tools/list_changed").await;
+    host.close_stdin();
+    assert!(host.wait_exit(Duration::from_secs(5)).await.success());
+    let gets = server.requests().iter().filter(|request| request.method == "GET").count();
+    assert_eq!((gets, server.ended_sessions().len()), (1, 1));
+}

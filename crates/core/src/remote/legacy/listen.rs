@@ -10,7 +10,7 @@ use crate::remote::{Gone, Outbox, Remote};
 
 impl Remote {
     /// Keeps the server's own stream open and passes its messages on, in each session that follows
-    /// another. It ends when the host is gone.
+    /// another. It ends when the host is gone, ends its session or begins anew.
     ///
     /// A stream that ends is opened again after a pause, which grows while nothing lives: a server
     /// that accepts and closes is not asked again at full rate.
@@ -23,7 +23,7 @@ impl Remote {
                     outcome = self.listen_in(&session, outbox, &mut pause) => outcome,
                     () = self.session.replaced(session.number) => Ok(()),
                 };
-                if outcome.is_err() {
+                if outcome.is_err() || !self.session.is_initialized() {
                     return;
                 }
                 continue;
@@ -32,6 +32,9 @@ impl Remote {
             channel.ended().await;
             alive(&mut pause, since);
             tokio::time::sleep(pause.next()).await;
+            if !self.session.is_initialized() {
+                return;
+            }
             // A failure is told to the next request; here it is tried again.
             let _ = self.recover(session.number, outbox).await;
         }

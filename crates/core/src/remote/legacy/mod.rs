@@ -64,18 +64,22 @@ impl Remote {
             return Ok(());
         }
         let session = self.session.current();
-        let Err(lost) = self.deliver(&session, message, outbox).await? else {
-            self.session.memory().accepted(message);
-            return Ok(());
+        let lost = match self.deliver(&session, message, outbox).await {
+            Ok(Err(lost)) => lost,
+            delivered => {
+                // A server that does not like it has heard it all the same.
+                self.session.memory().told(message);
+                return delivered?;
+            }
         };
         if response_or_cancel {
             // What it is about was lost with the session.
             return Err(lost);
         }
         self.recover(session.number, outbox).await?;
-        self.deliver(&self.session.current(), message, outbox).await??;
-        self.session.memory().accepted(message);
-        Ok(())
+        let delivered = self.deliver(&self.session.current(), message, outbox).await;
+        self.session.memory().told(message);
+        delivered?
     }
 
     /// Ends the session at the server, if there is one.

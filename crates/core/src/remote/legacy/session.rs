@@ -103,6 +103,11 @@ impl Session {
         self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether the host has opened its session, and told the server so.
+    pub(super) fn is_initialized(&self) -> bool {
+        self.memory().initialized.is_some()
+    }
+
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         // A panic elsewhere leaves a state that is still right: each change is one assignment.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -160,8 +165,8 @@ impl Memory {
         }
     }
 
-    /// Remembers a notification that the server has accepted.
-    pub(super) fn accepted(&mut self, notification: &Message) {
+    /// Remembers a notification that the server was told.
+    pub(super) fn told(&mut self, notification: &Message) {
         if notification.method() == Some(INITIALIZED) {
             self.initialized = Some(notification.clone());
         }
