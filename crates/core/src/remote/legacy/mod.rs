@@ -99,6 +99,7 @@ impl Remote {
     /// Opens the session that the host asks for.
     async fn begin(&self, request: &Message, id: &Id, outbox: &Outbox, sent: Sent) -> Result<Message> {
         let number = self.session.forget();
+        *self.session.memory() = Memory::begun(request);
         // The id counts from the head of the response on, since the server may ask before it answers.
         let early = |established: &Established| self.session.establish(established.clone());
         let (mut established, answer) = self.handshake(number, request, id, outbox, sent, early).await?;
@@ -106,8 +107,7 @@ impl Remote {
             self.session.forget();
             return Ok(answer);
         }
-        let revision = established.negotiated(&answer);
-        *self.session.memory() = Memory::begun(request, revision);
+        self.session.memory().revision = established.negotiated(&answer);
         self.session.establish(established);
         Ok(answer)
     }

@@ -88,9 +88,9 @@ impl Session {
         number
     }
 
-    /// Whether the host has opened a session.
+    /// Whether the host has begun a session.
     pub(super) fn is_begun(&self) -> bool {
-        self.memory().initialize.is_some() || self.current.borrow().id.is_some()
+        self.memory().initialize.is_some()
     }
 
     /// How many attempts to open a new session have ended.
@@ -144,9 +144,9 @@ impl Established {
 }
 
 impl Memory {
-    /// What there is to remember after `initialize`.
-    pub(super) fn begun(initialize: &Message, revision: Option<String>) -> Self {
-        Self { initialize: Some(initialize.clone()), revision, ..Self::default() }
+    /// What there is to remember when the host begins.
+    pub(super) fn begun(initialize: &Message) -> Self {
+        Self { initialize: Some(initialize.clone()), ..Self::default() }
     }
 
     /// Remembers a request that the server has carried out.
