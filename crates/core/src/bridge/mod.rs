@@ -219,8 +219,7 @@ impl Bridge {
     /// is told when the request is on its way; then the request is given up too: MCP wants no answer
     /// to it, and some servers leave its stream open.
     async fn cancel(&self, message: &Message) {
-        let request = message.part("/params/requestId").and_then(|id| Id::from_value(&id));
-        let Some(id) = request else { return self.send(message, self.limit()).await };
+        let Some(id) = message.cancels() else { return self.send(message, self.limit()).await };
         if self.pending.is_modern(&id) {
             return self.pending.cancel(&id);
         }

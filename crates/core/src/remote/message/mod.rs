@@ -167,6 +167,25 @@ impl Message {
         serde_json::from_slice::<serde_json::Value>(&self.raw).ok()?.pointer(pointer).cloned()
     }
 
+    /// The id of the request that a `notifications/cancelled` names.
+    #[must_use]
+    pub fn cancels(&self) -> Option<Id> {
+        #[derive(Deserialize)]
+        struct Cancel<'a> {
+            #[serde(borrow)]
+            params: Named<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow, rename = "requestId")]
+            id: &'a RawValue,
+        }
+        if self.method() != Some(CANCELLED) {
+            return None;
+        }
+        Id::read(serde_json::from_slice::<Cancel<'_>>(&self.raw).ok()?.params.id)
+    }
+
     /// The same response with the id of the request that it answers.
     #[must_use]
     pub(super) fn with_id(&self, id: &Id) -> Self {
@@ -195,12 +214,6 @@ impl Message {
 }
 
 impl Id {
-    /// The id of a JSON value, if it is a string or a number.
-    #[must_use]
-    pub fn from_value(value: &serde_json::Value) -> Option<Self> {
-        (value.is_string() || value.is_number()).then(|| Self { raw: value.to_string(), value: value.clone() })
-    }
-
     /// The id as written.
     #[must_use]
     pub fn raw(&self) -> &str {
@@ -277,6 +290,21 @@ mod tests {
         assert_ne!(id("1"), id("\"1\""));
         assert_ne!(id("18446744073709551617"), id("18446744073709551618"));
         assert_eq!(id("18446744073709551615"), id("18446744073709551615"));
+    }
+
+    #[test]
+    fn a_cancel_names_the_id_as_the_request_has_it() {
+        for id in ["7", "\"a\"", "\"\\u0061\"", "1.5", "1e3", "18446744073709551615", "12345678901234567890123"] {
+            let request = one(&format!("{{\"id\":{id},\"method\":\"m\"}}")).unwrap();
+            let Kind::Request { id: of_request, .. } = request.kind() else { panic!("{request:?}") };
+            // The reason holds a half of a surrogate pair, which passes as it is.
+            let params = format!("{{\"reason\":\"\\ud83d\",\"requestId\":{id}}}");
+            let cancel = one(&format!("{{\"method\":\"notifications/cancelled\",\"params\":{params}}}")).unwrap();
+            assert_eq!(cancel.cancels().as_ref(), Some(of_request));
+        }
+        for other in ["{\"method\":\"notifications/cancelled\"}", "{\"method\":\"m\",\"params\":{\"requestId\":1}}"] {
+            assert_eq!(one(other).unwrap().cancels(), None, "{other}");
+        }
     }
 
     #[test]
