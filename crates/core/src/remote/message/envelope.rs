@@ -60,8 +60,10 @@ pub(super) fn id_of_beginning(json: &str) -> Option<Id> {
 
 /// `params._meta["io.modelcontextprotocol/protocolVersion"]`.
 fn revision(params: &str) -> Option<Box<str>> {
-    // Most messages name none, and a large one is not parsed a second time for that.
-    memchr::memmem::find(params.as_bytes(), b"modelcontextprotocol")?;
+    // Most messages name none, and a large one is not parsed a second time for that. A letter of
+    // the name may be written as an escape.
+    let holds = |word: &[u8]| memchr::memmem::find(params.as_bytes(), word);
+    holds(b"modelcontextprotocol").or_else(|| holds(b"\\u00"))?;
     let params: Params<'_> = object(params).ok()?;
     let meta: Meta<'_> = object(params.meta?.get()).ok()?;
     Some(meta.revision?.into())
@@ -137,6 +139,8 @@ mod tests {
         assert_eq!(of(&format!("{{\"_meta\":{{\"{key}\":\"2026-07-28\"}}}}")).as_deref(), Some("2026-07-28"));
         let escaped = key.replace('/', "\\/");
         assert_eq!(of(&format!("{{\"x\":[],\"_meta\":{{\"{escaped}\":\"v\\u0031\"}}}}")).as_deref(), Some("v1"));
+        let escaped = key.replace('m', "\\u006D");
+        assert_eq!(of(&format!("{{\"_meta\":{{\"{escaped}\":\"v1\"}}}}")).as_deref(), Some("v1"));
         for other in [
             format!("{{\"arguments\":{{\"_meta\":{{\"{key}\":\"v1\"}}}}}}"),
             format!("{{\"{key}\":\"v1\"}}"),
