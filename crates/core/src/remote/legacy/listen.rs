@@ -43,10 +43,12 @@ impl Remote {
     /// Keeps the stream of one session open until the session is lost.
     async fn listen_in(&self, session: &Established, outbox: &Outbox, pause: &mut Pause) -> Result<(), Gone> {
         let mut position = Position::default();
+        let mut had_stream = false;
         loop {
             let since = Instant::now();
             match self.open_stream(session, position.last_id.as_ref()).await {
                 Opened::Stream(mut events) => {
+                    had_stream = true;
                     while let Some(Ok(event)) = events.next().await {
                         position.pass(&event);
                         pause.asked(event.retry);
@@ -58,6 +60,9 @@ impl Remote {
                     alive(pause, since);
                 }
                 Opened::Later(_) => {}
+                // A server without a stream may say 404 too, in every session. If this one is lost,
+                // the next request finds that out.
+                Opened::Lost(_) if !had_stream => std::future::pending().await,
                 Opened::Lost(_) => {
                     if self.recover(session.number, outbox).await.is_ok() {
                         return Ok(());
