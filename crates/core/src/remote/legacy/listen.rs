@@ -68,6 +68,8 @@ impl Remote {
                         return Ok(());
                     }
                 }
+                // The server does not know the last event any more, or does not resume.
+                Opened::Never(_) if position.last_id.is_some() => position.last_id = None,
                 // There is none in this session.
                 Opened::Never(_) => std::future::pending().await,
             }
