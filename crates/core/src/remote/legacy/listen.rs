@@ -29,7 +29,11 @@ impl Remote {
                 continue;
             };
             let since = Instant::now();
-            channel.ended().await;
+            tokio::select! {
+                () = channel.ended() => {}
+                // A server may lose a session and leave its stream open.
+                () = self.session.replaced(session.number) => continue,
+            }
             alive(&mut pause, since);
             tokio::time::sleep(pause.next()).await;
             if !self.session.is_initialized() {
