@@ -52,6 +52,11 @@ impl From<Failure> for Broken {
 }
 
 impl Position {
+    /// Where a stream is taken up again.
+    pub(super) fn after(last_id: &HeaderValue) -> Self {
+        Self { last_id: Some(last_id.clone()), ..Self::default() }
+    }
+
     /// Takes note of an event.
     pub(super) fn pass(&mut self, event: &Event) {
         if let Some(id) = &event.id {
@@ -74,19 +79,19 @@ pub(super) async fn read(
 ) -> Result<Message, Broken> {
     match response.media_type().as_str() {
         "application/json" => Ok(json(response.body, id, outbox).await?),
-        "text/event-stream" => stream(Events::new(response.body), id, outbox, rests).await,
+        "text/event-stream" => stream(Events::new(response.body), Position::default(), id, outbox, rests).await,
         _ => Err(not_mcp(response).await.into()),
     }
 }
 
-/// Reads the answer to the request `id` from a stream of events.
+/// Reads the answer to the request `id` from a stream of events that begins at `position`.
 pub(super) async fn stream(
     mut stream: Events,
+    mut position: Position,
     id: &Id,
     outbox: &Outbox,
     rests: &Mutex<JoinSet<()>>,
 ) -> Result<Message, Broken> {
-    let mut position = Position::default();
     let mut malformed = None;
     while let Some(event) = stream.next().await {
         let event = match event {

@@ -41,31 +41,31 @@ impl Remote {
         };
         let mut pause = Pause::default();
         let mut refused = 0;
-        let mut last_id = None;
         loop {
             pause.asked(position.retry);
             if position.messages {
                 pause.alive();
             }
-            last_id = position.last_id.take().or(last_id);
-            let Some(last_id) = &last_id else {
+            let Some(last_id) = position.last_id.take() else {
                 return Err(failure.because("Its events have no ids, so it cannot be taken up again."));
             };
             tokio::time::sleep(pause.next()).await;
-            let why = match self.open_stream(session, Some(last_id)).await {
-                Opened::Stream(events) => match answer::stream(*events, id, outbox, &self.rests).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(Broken::Stream(why, read)) if why.code() == Code::ConnectionLost => {
-                        refused = 0;
-                        if pause.is_asked() {
-                            // It wants to be asked again and again, at its own pace.
-                            pause.alive();
+            let why = match self.open_stream(session, Some(&last_id)).await {
+                Opened::Stream(events) => {
+                    match answer::stream(*events, Position::after(&last_id), id, outbox, &self.rests).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(Broken::Stream(why, read)) if why.code() == Code::ConnectionLost => {
+                            refused = 0;
+                            if pause.is_asked() {
+                                // It wants to be asked again and again, at its own pace.
+                                pause.alive();
+                            }
+                            (failure, position) = (why, read);
+                            continue;
                         }
-                        (failure, position) = (why, read);
-                        continue;
+                        Err(broken) => return Err(broken.into_failure()),
                     }
-                    Err(broken) => return Err(broken.into_failure()),
-                },
+                }
                 Opened::Later(why) => why,
                 Opened::Lost(why) | Opened::Never(why) => return Err(not_resumed(failure, &why)),
             };
@@ -73,7 +73,7 @@ impl Remote {
             if refused == ATTEMPTS {
                 return Err(not_resumed(failure, &why));
             }
-            position = Position::default();
+            position = Position::after(&last_id);
         }
     }
 
