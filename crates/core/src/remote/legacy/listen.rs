@@ -18,34 +18,34 @@ impl Remote {
         let mut pause = Pause::default();
         loop {
             let session = self.session.current();
-            let Some(channel) = &session.channel else {
-                let outcome = tokio::select! {
-                    outcome = self.listen_in(&session, outbox, &mut pause) => outcome,
-                    () = self.session.replaced(session.number) => Ok(()),
-                };
-                if outcome.is_err() || !self.session.is_initialized() {
-                    return;
-                }
-                continue;
-            };
-            let since = Instant::now();
             tokio::select! {
-                () = channel.ended() => {}
+                outcome = self.listen_in(&session, outbox, &mut pause) => {
+                    if outcome.is_err() {
+                        return;
+                    }
+                }
                 // A server may lose a session and leave its stream open.
-                () = self.session.replaced(session.number) => continue,
+                () = self.session.replaced(session.number) => {}
             }
-            alive(&mut pause, since);
-            tokio::time::sleep(pause.next()).await;
             if !self.session.is_initialized() {
                 return;
             }
-            // A failure is told to the next request; here it is tried again.
-            let _ = self.recover(session.number, outbox).await;
         }
     }
 
     /// Keeps the stream of one session open until the session is lost.
     async fn listen_in(&self, session: &Established, outbox: &Outbox, pause: &mut Pause) -> Result<(), Gone> {
+        let Some(channel) = &session.channel else { return self.listen_by_get(session, outbox, pause).await };
+        let since = Instant::now();
+        channel.ended().await;
+        alive(pause, since);
+        tokio::time::sleep(pause.next()).await;
+        // A failure is told to the next request; here it is tried again.
+        let _ = self.recover(session.number, outbox).await;
+        Ok(())
+    }
+
+    async fn listen_by_get(&self, session: &Established, outbox: &Outbox, pause: &mut Pause) -> Result<(), Gone> {
         let mut position = Position::default();
         let mut had_stream = false;
         loop {
