@@ -1,14 +1,15 @@
 //! The way to the server: proxies, redirects, and plain HTTP on loopback.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use mcp_mtls_testkit::host::HostBuilder;
 use mcp_mtls_testkit::mcp::{McpOptions, McpServer};
 use mcp_mtls_testkit::pki::Pki;
 use mcp_mtls_testkit::proxy::{ConnectProxy, Socks5Proxy};
 use mcp_mtls_testkit::reply;
-use mcp_mtls_testkit::server::TlsServer;
-use serde_json::json;
+use mcp_mtls_testkit::server::{RawServer, TlsServer};
+use serde_json::{Value, json};
 
 use crate::stage::{LATEST, connect, hello, host, refusal, whoami};
 
@@ -205,4 +206,33 @@ async fn without_tls_on_loopback() {
     let tls = McpServer::start(&pki).await;
     let mut host = crate::stage::host([tls.url().replace("https://", "http://").as_str()]).spawn();
     assert!(host.request("initialize", hello(LATEST)).await["error"]["data"]["source"] == "mcp-mtls");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_before_the_server_closes_it() {
+    let pki = Pki::new();
+    let (ended, mut end) = tokio::sync::mpsc::unbounded_channel();
+    let server = RawServer::start(&pki, move |mut io, _| {
+        let ended = ended.clone();
+        async move {
+            use tokio::io::AsyncWriteExt as _;
+            while let Ok((_, body)) = io.read_request().await {
+                let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": {} }).to_string();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nKeep-Alive: timeout=2";
+                let response = format!("{head}\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+                io.write_all(response.as_bytes()).await.expect("written");
+                io.flush().await.expect("flushed");
+            }
+            let _ = ended.send(Instant::now());
+        }
+    })
+    .await;
+    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
+    assert!(host.request("x", json!({})).await["result"].is_object());
+    let answered = Instant::now();
+    let ended = end.recv().await.expect("an end");
+    let idle = ended.duration_since(answered);
+    assert!(idle > Duration::from_millis(700) && idle < Duration::from_secs(2), "{idle:?}");
+    assert!(host.request("x", json!({})).await["result"].is_object());
 }

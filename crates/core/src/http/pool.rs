@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::connection::{Dialer, Lease, Sender};
 use super::moment::Moment;
-use super::tasks::Tasks;
+use super::tasks::{Spawner, Tasks};
 use crate::error::{Failure, Result};
 use crate::tls::Record;
 
@@ -24,6 +24,7 @@ pub(super) struct Pool {
 struct Shared {
     state: Mutex<State>,
     changed: Notify,
+    spawner: Spawner,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +42,8 @@ struct State {
     /// Answers whose connection is about to be free: the last byte that matters was read, the end was not.
     settling: usize,
     latest: Option<Record>,
+    /// Whether somebody looks after connections that grow too old.
+    swept: bool,
 }
 
 #[derive(Debug)]
@@ -73,8 +76,9 @@ enum Next {
 
 impl Pool {
     pub(super) fn new(dialer: Dialer) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new() });
-        Self { dialer, shared, tasks: Tasks::default() }
+        let tasks = Tasks::default();
+        let shared = Shared { state: Mutex::default(), changed: Notify::new(), spawner: tasks.spawner() };
+        Self { dialer, shared: Arc::new(shared), tasks }
     }
 
     /// The record of the connection that was opened last.
@@ -195,7 +199,11 @@ impl Lease {
         let since = Moment::now();
         let usable = !self.sender.is_closed() && !self.record.lock().stalled && !self.since.slept_until(&since);
         if matches!(self.sender, Sender::H1(_)) && usable {
-            shared.lock().idle.push(Idle { sender: self.sender, record: self.record, expires, since });
+            let mut state = shared.lock();
+            state.idle.push(Idle { sender: self.sender, record: self.record, expires, since });
+            if !std::mem::replace(&mut state.swept, true) {
+                shared.spawner.spawn(sweep(Arc::downgrade(&shared)));
+            }
         }
         shared.changed.notify_waiters();
     }
@@ -210,6 +218,22 @@ impl Lease {
     /// Where to say that the end of this connection's answer is all that is missing.
     pub(super) fn settler(&self) -> Settler {
         Settler(self.pooled.0.clone())
+    }
+}
+
+/// Closes connections when they have been idle for too long, until none is left.
+async fn sweep(shared: Weak<Shared>) {
+    loop {
+        let oldest = {
+            let Some(shared) = shared.upgrade() else { return };
+            let mut state = shared.lock();
+            state.drop_the_dead(&Moment::now());
+            let oldest = state.idle.iter().map(|idle| idle.expires).min();
+            state.swept = oldest.is_some();
+            oldest
+        };
+        let Some(oldest) = oldest else { return };
+        tokio::time::sleep_until(oldest.into()).await;
     }
 }
 
