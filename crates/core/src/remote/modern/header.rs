@@ -23,18 +23,17 @@ pub(super) fn value_of(value: &RawValue) -> Option<HeaderValue> {
     match serde_json::from_str(value.get()).ok()? {
         Value::String(string) => text(&string),
         Value::Bool(flag) => text(if flag { "true" } else { "false" }),
-        Value::Number(number) => text(&integer(value.get(), &number)),
+        Value::Number(_) => text(&integer(value.get())),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
 /// An integer in decimal digits, however it was written: `42.0` and `4.2e1` are 42. What is none
 /// stays as written, for the server to judge.
-fn integer(written: &str, number: &serde_json::Number) -> String {
-    match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= LARGEST => {
-            format!("{:.0}", float + 0.0)
-        }
+fn integer(written: &str) -> String {
+    // Not the float that `serde_json` made of it, which may be the neighbour.
+    match written.parse::<f64>() {
+        Ok(float) if float.fract() == 0.0 && float.abs() <= LARGEST => format!("{:.0}", float + 0.0),
         _ => written.to_owned(),
     }
 }
@@ -75,6 +74,8 @@ mod tests {
             ("42.0", Some("42")),
             ("4.2e1", Some("42")),
             ("-0.0", Some("0")),
+            ("-9007199254740991.0", Some("-9007199254740991")),
+            ("9007199254740993", Some("9007199254740993")),
             ("1.5", Some("1.5")),
             ("12345678901234567890123", Some("12345678901234567890123")),
             ("true", Some("true")),
