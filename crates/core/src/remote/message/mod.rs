@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::method::{CANCELLED, DISCOVER, LISTEN};
+use super::method::{CANCELLED, DISCOVER, INITIALIZE, INITIALIZED, LISTEN};
 
 /// One JSON-RPC message on one line.
 #[derive(Clone, Debug)]
@@ -151,7 +151,13 @@ impl Message {
     /// carry messages of both eras.
     #[must_use]
     pub fn is_modern(&self) -> bool {
-        self.revision.is_some() || matches!(self.method(), Some(DISCOVER | LISTEN))
+        match self.method() {
+            // They open the session of the others, whatever metadata a client puts on all that it
+            // sends; and a response goes where the request came from, which none does there.
+            Some(INITIALIZE | INITIALIZED) | None => false,
+            Some(DISCOVER | LISTEN) => true,
+            Some(_) => self.revision.is_some(),
+        }
     }
 
     /// The same message with another text, of which only parts that the envelope does not hold differ.
