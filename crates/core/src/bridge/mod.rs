@@ -219,10 +219,17 @@ impl Bridge {
     /// is told when the request is on its way; then the request is given up too: MCP wants no answer
     /// to it, and some servers leave its stream open.
     async fn cancel(&self, message: &Message) {
-        let Some(id) = message.cancels() else { return self.send(message, self.limit()).await };
-        if self.pending.is_modern(&id) {
-            return self.pending.cancel(&id);
+        let request = message.cancels();
+        if let Some(id) = &request
+            && self.pending.is_modern(id)
+        {
+            return self.pending.cancel(id);
         }
+        if message.is_modern() {
+            // Its request has ended, or never was; on HTTP nobody is told (MCP 2026-07-28, Streamable HTTP).
+            return;
+        }
+        let Some(id) = request else { return self.send(message, self.limit()).await };
         if let Some(mut sent) = self.pending.on_its_way(&id) {
             // An error says that the request has ended without being sent.
             let _ = sent.wait_for(|sent| *sent).await;
