@@ -10,6 +10,7 @@ mod identity;
 mod journal;
 mod lifecycle;
 mod limits;
+mod modern;
 mod network;
 mod refused;
 mod run;
