@@ -10,16 +10,23 @@ use crate::programs::root;
 
 /// The reference server. It is killed when dropped.
 pub(super) struct Everything {
-    /// The port of its `/mcp`.
+    /// The port of its endpoint.
     pub(super) port: u16,
     _child: Child,
 }
 
 impl Everything {
+    /// Over Streamable HTTP, at `/mcp`.
     pub(super) async fn start(stage: &Stage) -> Self {
+        Self::with(stage, "streamableHttp", 0).await
+    }
+
+    /// Over the transport that it calls so, on this port; any free one for 0.
+    pub(super) async fn with(stage: &Stage, transport: &str, port: u16) -> Self {
         let mut command = tokio::process::Command::new(stage.tools.join(".bin/node"));
         command.arg("--require").arg(root().join("interop/loopback.cjs"));
-        command.arg(stage.tools.join("@modelcontextprotocol/server-everything/dist/index.js")).arg("streamableHttp");
+        command.arg(stage.tools.join("@modelcontextprotocol/server-everything/dist/index.js")).arg(transport);
+        command.env("LOOPBACK_PORT", port.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start server-everything: {e}"));
         let Some(stdout) = child.stdout.take() else { panic!("stdout is a pipe") };

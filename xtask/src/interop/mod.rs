@@ -6,6 +6,7 @@ mod everything;
 mod inspector;
 mod nginx;
 mod openssl;
+mod restart;
 mod through_nginx;
 mod to_openssl;
 
@@ -29,8 +30,14 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     succeed(&mut Command::new(root().join("interop/install")))?;
     let stage = Stage { binary, tools: root().join("interop/.tools/node_modules"), pki: Pki::new() };
 
-    let cases =
-        [through_nginx::cases(), to_openssl::cases(), inspector::cases(), conformance::cases(), dead_network::cases()];
+    let cases = [
+        through_nginx::cases(),
+        to_openssl::cases(),
+        inspector::cases(),
+        restart::cases(),
+        conformance::cases(),
+        dead_network::cases(),
+    ];
     let cases = cases.into_iter().flatten();
     let wanted: Vec<Case> =
         cases.filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word))).collect();

@@ -63,7 +63,12 @@ impl Nginx {
 
     /// The URL of the MCP server behind it.
     pub(super) fn url(&self) -> String {
-        format!("https://localhost:{}/mcp", self.port)
+        self.url_of("/mcp")
+    }
+
+    /// The URL of this path of the server behind it.
+    pub(super) fn url_of(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
     }
 
     /// Asserts from its log that it verified exactly this certificate on every request, as it speaks; returns the log.

@@ -50,13 +50,14 @@ where
     let (outbox, messages) = Outbox::new(observer);
     let mut writer = JoinSet::new();
     writer.spawn(output::write(output, messages, Arc::clone(&pending)));
-    let outcome = Mutex::new(remote.as_ref().map(|_| ()).map_err(Clone::clone));
+    let last = remote.as_ref().map(|_| ()).map_err(Clone::clone);
+    let outcome = Mutex::new(Outcome { last, reached: false });
     let (listener, slow) = (Mutex::default(), Mutex::default());
     let bridge = Arc::new(Bridge { remote, outbox, pending, started, listener, outcome, slow });
     let mut work = JoinSet::new();
     let end = bridge.read(input, stop, &mut work, &mut writer).await;
     bridge.finish(end, work).await;
-    let outcome = locked(&bridge.outcome).clone();
+    let outcome = locked(&bridge.outcome).last.clone();
     drop(bridge);
     // The host may have stopped reading without closing; it is not waited for for ever.
     let _ = tokio::time::timeout(end.flush(), writer.join_next()).await;
@@ -70,10 +71,25 @@ struct Bridge {
     started: Instant,
     /// Reads the server's own stream, which ends with the bridge or when the host begins anew.
     listener: Mutex<JoinSet<()>>,
-    /// How the last beginning went: `initialize`, or `server/discover`.
-    outcome: Mutex<Result<()>>,
+    outcome: Mutex<Outcome>,
     /// A beginning that failed after a long wait, and when.
     slow: Mutex<Option<(Instant, Failure)>>,
+}
+
+/// How beginning went.
+struct Outcome {
+    /// The last `initialize`, or the last probe while nothing had succeeded.
+    last: Result<()>,
+    reached: bool,
+}
+
+impl Outcome {
+    fn began(&mut self, initialize: bool, answer: &Result<Message>) {
+        if initialize || answer.is_ok() || !self.reached {
+            self.last = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+        }
+        self.reached |= answer.is_ok();
+    }
 }
 
 /// Why the bridge ends.
@@ -250,7 +266,7 @@ impl Bridge {
         let began = Instant::now();
         let answer = tokio::time::timeout_at(self.deadline(remote.timeout()), request).await;
         let answer = answer.unwrap_or_else(|_| Err(remote.timed_out()));
-        *locked(&self.outcome) = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+        locked(&self.outcome).began(message.method() == Some(INITIALIZE), &answer);
         if let Err(failure) = &answer
             && began.elapsed() > QUICK
         {

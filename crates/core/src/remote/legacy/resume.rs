@@ -113,5 +113,6 @@ fn not_resumed(failure: Failure, why: &Failure) -> Failure {
     failure.because(format!("It could not be taken up again: {}.", why.facts().what))
 }
 
-/// How often in a row a server may fail to give the stream again.
-const ATTEMPTS: u32 = 5;
+/// How often in a row a server may fail to give the stream again: that is for 15 s at most, in which
+/// a server restarts.
+const ATTEMPTS: u32 = 4;
