@@ -2,6 +2,7 @@
 
 mod dependencies;
 pub(crate) mod generated;
+mod protocol;
 mod sources;
 pub(crate) mod tests_ran;
 
@@ -41,6 +42,7 @@ const STEPS: &[Step] = &[
     ("format", "sources are formatted", || succeed(&mut cargo(&["fmt", "--all", "--check"]))),
     ("members", "every member takes the lints of the workspace", sources::members_take_the_lints),
     ("sizes", "no source passes 400 lines", sources::sizes),
+    ("protocol", "every line of docs/protocol.md has its test", protocol::lines_have_tests),
     ("clap", "the library alone compiles no clap", dependencies::library_without_clap),
     ("clippy", "no warning, in all targets", || {
         succeed(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))

@@ -41,7 +41,8 @@ pub(super) fn members() -> Outcome<Vec<(String, PathBuf)>> {
     Ok(packages.iter().map(member).collect())
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+/// Every Rust source under a folder; none when there is no such folder.
+pub(super) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.is_dir() {
