@@ -10,7 +10,7 @@ use crate::bridge::{answered_by, staged};
 use crate::stage::{LATEST, connect, hello, refusal, whoami};
 
 #[tokio::test]
-async fn http_errors_become_answers() {
+async fn b13_http_errors_become_answers() {
     let pki = Pki::new();
     let client = pki.client("alice");
     let cases = [
@@ -42,7 +42,7 @@ async fn http_errors_become_answers() {
 }
 
 #[tokio::test]
-async fn a_json_rpc_error_with_an_http_error_is_the_answer() {
+async fn b13_a_json_rpc_error_with_an_http_error_is_the_answer() {
     let pki = Pki::new();
     let body = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"no","data":{"x":1.0}},"id":null}"#;
     let server = TlsServer::builder(&pki).handler(move |_, _| std::future::ready(reply::json(400, body))).start().await;
@@ -52,7 +52,7 @@ async fn a_json_rpc_error_with_an_http_error_is_the_answer() {
 }
 
 #[tokio::test]
-async fn a_server_cut_in_the_middle_of_an_answer_is_told_and_the_next_call_works() {
+async fn e1_a_server_cut_in_the_middle_of_an_answer_is_told_and_the_next_call_works() {
     let mut staged = staged(answered_by(Answers::Sse)).await;
     let call = staged.host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
     staged.server.wait_for_waiting(1).await;
@@ -63,7 +63,7 @@ async fn a_server_cut_in_the_middle_of_an_answer_is_told_and_the_next_call_works
 }
 
 #[tokio::test]
-async fn events_are_read_however_they_are_split() {
+async fn e7_events_are_read_however_they_are_split() {
     let pki = Pki::new();
     let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"text":"é€😀"}}"#;
     let stream = format!(
@@ -93,7 +93,7 @@ async fn events_are_read_however_they_are_split() {
 }
 
 #[tokio::test]
-async fn an_early_refusal_of_a_large_message_is_the_answer() {
+async fn e17_an_early_refusal_of_a_large_message_is_the_answer() {
     let pki = Pki::new();
     let server = RawServer::start(&pki, |mut io, _| async move {
         use tokio::io::AsyncWriteExt as _;
@@ -129,7 +129,7 @@ async fn words_in_a_stream_that_are_no_message_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_stream_in_answer_to_a_notification_holds_up_nothing() {
+async fn b1_a_stream_in_answer_to_a_notification_holds_up_nothing() {
     let pki = Pki::new();
     let open = std::sync::Mutex::new(Vec::new());
     let server = TlsServer::builder(&pki)
@@ -153,7 +153,7 @@ async fn a_stream_in_answer_to_a_notification_holds_up_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_given_twice_reaches_the_host_once() {
+async fn a4_an_answer_given_twice_reaches_the_host_once() {
     let pki = Pki::new();
     let server = TlsServer::builder(&pki)
         .handler(|request, _| {

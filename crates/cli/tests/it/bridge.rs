@@ -34,7 +34,7 @@ pub(crate) fn answered_by(answers: Answers) -> McpOptions {
 }
 
 #[tokio::test]
-async fn answers_pass_byte_for_byte() {
+async fn a1_answers_pass_byte_for_byte() {
     for answers in [Answers::Json, Answers::Sse] {
         for multiline in [false, true] {
             let mut staged = staged(McpOptions { multiline, ..answered_by(answers) }).await;
@@ -64,7 +64,7 @@ async fn unknown_methods_and_errors_of_the_server_pass() {
 }
 
 #[tokio::test]
-async fn session_and_version_are_carried_and_the_session_is_ended() {
+async fn b4_session_and_version_are_carried_and_the_session_is_ended() {
     let mut staged = staged(McpOptions::default()).await;
     staged.host.request("tools/list", json!({})).await;
     staged.host.close_stdin();
@@ -82,7 +82,7 @@ async fn session_and_version_are_carried_and_the_session_is_ended() {
 }
 
 #[tokio::test]
-async fn the_version_header_is_for_revisions_that_have_it() {
+async fn b5_the_version_header_is_for_revisions_that_have_it() {
     let staged = staged(McpOptions { version: Some("2025-03-26"), ..McpOptions::default() }).await;
     let initialized = staged.server.server().wait_for_requests(2).await;
     assert_eq!(initialized[1].header("mcp-protocol-version"), None);
@@ -116,7 +116,7 @@ async fn headers_of_the_entry_are_on_every_request_and_the_url_keeps_its_query()
 }
 
 #[tokio::test]
-async fn what_the_server_says_of_its_own_accord_reaches_the_host() {
+async fn e13_what_the_server_says_of_its_own_accord_reaches_the_host() {
     for protocols in [&["http/1.1"][..], &["h2"]] {
         let mut staged = staged_over(McpOptions::default(), protocols).await;
         let text = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","new":1.0}"#;
@@ -130,7 +130,7 @@ async fn what_the_server_says_of_its_own_accord_reaches_the_host() {
 }
 
 #[tokio::test]
-async fn a_server_may_ask_during_a_call_and_have_no_stream_of_its_own() {
+async fn e10_a_server_may_ask_during_a_call_and_have_no_stream_of_its_own() {
     let mut staged = staged(McpOptions { get_stream: false, ..answered_by(Answers::Sse) }).await;
     let call = staged.host.start_request("tools/call", json!({ "name": "ask", "arguments": {} })).await;
     let question = staged.host.recv_method("elicitation/create").await;
@@ -141,7 +141,7 @@ async fn a_server_may_ask_during_a_call_and_have_no_stream_of_its_own() {
 }
 
 #[tokio::test]
-async fn progress_comes_before_its_answer_and_in_order() {
+async fn b2_progress_comes_before_its_answer_and_in_order() {
     let mut staged = staged(answered_by(Answers::Sse)).await;
     let params = json!({ "name": "progress", "arguments": { "steps": 5 }, "_meta": { "progressToken": "t" } });
     let answer = staged.host.request("tools/call", params).await;
@@ -171,7 +171,7 @@ async fn many_calls_run_at_once() {
 }
 
 #[tokio::test]
-async fn a_cancel_goes_out_while_the_call_runs() {
+async fn b10_a_cancel_goes_out_while_the_call_runs() {
     let mut staged = staged(answered_by(Answers::Sse)).await;
     let call = staged.host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
     staged.server.wait_for_waiting(1).await;
@@ -186,7 +186,7 @@ async fn a_cancel_goes_out_while_the_call_runs() {
 }
 
 #[tokio::test]
-async fn initialized_is_delivered_before_what_follows_it() {
+async fn e4_initialized_is_delivered_before_what_follows_it() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     let mut host = connect(&pki, &server.url(), &pki.client("alice"));
@@ -219,7 +219,7 @@ async fn c11_a_probe_gets_the_answer_of_a_legacy_server_at_once_and_then_initial
 }
 
 #[tokio::test]
-async fn sequential_calls_share_one_connection() {
+async fn e14_sequential_calls_share_one_connection() {
     for answers in [Answers::Json, Answers::Sse] {
         let mut staged = staged(McpOptions { get_stream: false, ..answered_by(answers) }).await;
         for _ in 0..100 {
@@ -249,7 +249,7 @@ async fn simultaneous_first_requests_open_one_connection_over_http2() {
 }
 
 #[tokio::test]
-async fn large_messages_pass_in_both_directions() {
+async fn a1_large_messages_pass_in_both_directions() {
     for answers in [Answers::Json, Answers::Sse] {
         let mut staged = staged(answered_by(answers)).await;
         let size = 5 << 20;
@@ -263,7 +263,7 @@ async fn large_messages_pass_in_both_directions() {
 }
 
 #[tokio::test]
-async fn broken_lines_are_told_once_and_the_bridge_lives_on() {
+async fn a6_broken_lines_are_told_once_and_the_bridge_lives_on() {
     let mut staged = staged(McpOptions::default()).await;
     staged.host.send_raw("this is no JSON").await;
     staged.host.send_raw("{\"neither\":\"is this\"}").await;
@@ -275,7 +275,7 @@ async fn broken_lines_are_told_once_and_the_bridge_lives_on() {
 }
 
 #[tokio::test]
-async fn members_of_a_batch_are_answered_each() {
+async fn b3_members_of_a_batch_are_answered_each() {
     let mut staged = staged(McpOptions::default()).await;
     staged
         .host

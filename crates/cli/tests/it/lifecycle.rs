@@ -43,7 +43,7 @@ async fn a_server_that_never_answers_is_told_in_time_with_the_step() {
 }
 
 #[tokio::test]
-async fn answers_in_flight_are_given_after_the_end_of_input() {
+async fn a3_answers_in_flight_are_given_after_the_end_of_input() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     let (mut host, call) = waiting(&pki, &server).await;
@@ -55,7 +55,7 @@ async fn answers_in_flight_are_given_after_the_end_of_input() {
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_end_is_answered_five_seconds_after_the_end_of_input() {
+async fn a3_a_call_that_does_not_end_is_answered_five_seconds_after_the_end_of_input() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     let (mut host, call) = waiting(&pki, &server).await;
@@ -67,7 +67,7 @@ async fn a_call_that_does_not_end_is_answered_five_seconds_after_the_end_of_inpu
 
 #[cfg(unix)]
 #[tokio::test]
-async fn signals_end_it_within_eighty_milliseconds() {
+async fn a3_signals_end_it_within_eighty_milliseconds() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     for signal in ["TERM", "INT"] {
@@ -84,7 +84,7 @@ async fn signals_end_it_within_eighty_milliseconds() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_read_any_more_ends_it() {
+async fn a3_a_host_that_does_not_read_any_more_ends_it() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     let mut host = connect(&pki, &server.url(), &pki.client("alice"));
@@ -103,7 +103,7 @@ async fn a_host_that_does_not_read_any_more_ends_it() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn no_orphan_stays_when_the_host_is_killed() {
+async fn a3_no_orphan_stays_when_the_host_is_killed() {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     let client = pki.client("alice");

@@ -54,7 +54,7 @@ async fn initialized(pki: &Pki, url: &str) -> Host {
 }
 
 #[tokio::test]
-async fn an_answer_that_the_server_waits_for_finds_a_stream() {
+async fn b11_an_answer_that_the_server_waits_for_finds_a_stream() {
     let pki = Pki::new();
     let open = Open::default();
     let (calls, answered) = (open.clone(), open.clone());
@@ -178,7 +178,7 @@ async fn a_stream_that_is_not_ended_after_its_answer_is_closed() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_is_given_up() {
+async fn b10_a_cancelled_call_is_given_up() {
     let pki = Pki::new();
     let open = Open::default();
     let kept = open.clone();
@@ -221,7 +221,7 @@ async fn a_notification_that_is_not_accepted_holds_up_calls_for_a_time_only() {
 }
 
 #[tokio::test]
-async fn all_of_many_calls_in_flight_are_answered_at_the_end() {
+async fn a4_all_of_many_calls_in_flight_are_answered_at_the_end() {
     let pki = Pki::new();
     let open = Open::default();
     let server = server(TlsServer::builder(&pki).alpn(&["h2"]), move |_| {
@@ -241,7 +241,7 @@ async fn all_of_many_calls_in_flight_are_answered_at_the_end() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_signal_is_heard_behind_a_host_that_does_not_read() {
+async fn a3_a_signal_is_heard_behind_a_host_that_does_not_read() {
     use tokio::io::AsyncWriteExt as _;
     let pki = Pki::new();
     let filler = "y".repeat(20_000);
@@ -276,7 +276,7 @@ async fn a_signal_is_heard_behind_a_host_that_does_not_read() {
 }
 
 #[tokio::test]
-async fn the_good_members_of_a_batch_are_answered() {
+async fn b3_the_good_members_of_a_batch_are_answered() {
     let pki = Pki::new();
     let server = server(TlsServer::builder(&pki), |message| reply::json(200, result(message, &json!({})))).await;
     let mut host = initialized(&pki, &server.url("/mcp")).await;
