@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use url::{Host, Url};
 
 use super::moment::Moment;
-use super::multiplexed::{Multiplexed, NotProcessed};
+use super::multiplexed::{Limit, Multiplexed, NotProcessed, UNKNOWN};
 use super::pool::Pooled;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
@@ -135,6 +135,7 @@ impl Dialer {
         let (sender, connection) = http2::Builder::new(tasks.clone())
             .timer(TokioTimer::new())
             .max_header_list_size(HEAD_HTTP2)
+            .initial_max_send_streams(UNKNOWN)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             // A connection that a network has silently dropped must not be used for ever.
@@ -159,6 +160,14 @@ impl Sender {
         match self {
             Self::H1(_) => None,
             Self::H2(connection) => connection.take().map(Self::H2),
+        }
+    }
+
+    /// Where the number of streams will be told, of an HTTP/2 connection whose server has not said it.
+    pub(super) fn unknown(&self) -> Option<Limit> {
+        match self {
+            Self::H1(_) => None,
+            Self::H2(connection) => connection.unknown(),
         }
     }
 

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2;
+use tokio::sync::watch;
 
 use super::tasks::Spawner;
 
@@ -23,16 +25,28 @@ pub(super) struct Multiplexed {
 /// The streams of a connection.
 #[derive(Debug)]
 struct Streams {
-    /// What the server allows at once (RFC 9113, section 5.1.2).
-    limit: AtomicUsize,
+    /// What the server allows at once (RFC 9113, section 5.1.2); none before it has said so.
+    limit: Limit,
     taken: AtomicUsize,
 }
 
+/// How many streams a connection has; none before the server has said so, which it does first of all.
+pub(super) type Limit = watch::Receiver<Option<usize>>;
+
 impl Multiplexed {
-    /// A handle that holds a stream, unless the connection is closed or all its streams are taken.
+    /// A handle that holds a stream, unless the connection is closed, all its streams are taken, or
+    /// their number is not known: what is too much would wait within the connection for a stream
+    /// that may be free only when it has been answered.
     pub(super) fn take(&self) -> Option<Self> {
-        let free = self.streams.taken.load(Ordering::Relaxed) < self.streams.limit.load(Ordering::Relaxed);
+        let limit = (*self.streams.limit.borrow()).unwrap_or(0);
+        let free = self.streams.taken.load(Ordering::Relaxed) < limit;
         (free && !self.sender.is_closed()).then(|| self.taken())
+    }
+
+    /// Where the number of streams will be told, when it is not known.
+    pub(super) fn unknown(&self) -> Option<Limit> {
+        let limit = &self.streams.limit;
+        (limit.borrow().is_none() && !self.sender.is_closed()).then(|| limit.clone())
     }
 
     /// A handle that holds a stream.
@@ -50,14 +64,18 @@ impl Multiplexed {
     where
         T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
     {
-        let limit = AtomicUsize::new(connection.current_max_send_streams());
+        let known = |limit| (limit != UNKNOWN).then_some(limit);
+        let (told, limit) = watch::channel(known(connection.current_max_send_streams()));
         let streams = Arc::new(Streams { limit, taken: AtomicUsize::new(0) });
-        let followed = Arc::clone(&streams);
         tasks.spawn(async move {
             let mut connection = pin!(connection);
+            // The HTTP library reads frames in a task of its own, which tells nobody of the number.
+            let mut look = tokio::time::interval(LOOK);
             std::future::poll_fn(|cx| {
                 let polled = connection.as_mut().poll(cx);
-                followed.limit.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                let now = known(connection.current_max_send_streams());
+                while now.is_none() && look.poll_tick(cx).is_ready() {}
+                told.send_if_modified(|limit| std::mem::replace(limit, now) != now);
                 polled
             })
             .await
@@ -73,6 +91,11 @@ impl Drop for Multiplexed {
         }
     }
 }
+
+/// What the HTTP library takes for the number of streams before the server has said it.
+pub(super) const UNKNOWN: usize = usize::MAX - 1;
+/// How often the number is looked for; it is there within a round trip.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What the server says of a request that it did not process, which may be sent again (RFC 9113, section 8.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

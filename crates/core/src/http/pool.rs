@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::connection::{Dialer, Lease, Sender};
 use super::moment::Moment;
+use super::multiplexed::Limit;
 use super::tasks::{Spawner, Tasks};
 use crate::error::{Failure, Result};
 use crate::tls::Record;
@@ -70,6 +71,7 @@ enum Next {
     Use(Box<Lease>),
     Fail(Failure),
     Wait,
+    Learn(Limit),
     Settle,
     Dial(Record),
 }
@@ -104,6 +106,8 @@ impl Pool {
                 Next::Use(lease) => return Ok(*lease),
                 Next::Fail(failure) => return Err(failure),
                 Next::Wait => changed.await,
+                // An error says that the connection has ended; the next look sees that.
+                Next::Learn(mut limit) => drop(limit.wait_for(Option::is_some).await),
                 Next::Settle => {
                     let until = *settled.get_or_insert_with(|| tokio::time::Instant::now() + SETTLE);
                     let _ = tokio::time::timeout_at(until, changed).await;
@@ -131,6 +135,10 @@ impl Pool {
         if state.dialing > 0 && !state.parallel {
             since.get_or_insert(state.dials);
             return Next::Wait;
+        }
+        // It is the first that the server says, so it comes before any answer.
+        if let Some(limit) = state.http2.iter().find_map(|shareable| shareable.sender.unknown()) {
+            return Next::Learn(limit);
         }
         if state.settling > 0 && settled.is_none_or(|until| tokio::time::Instant::now() < until) {
             return Next::Settle;
