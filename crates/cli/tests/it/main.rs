@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod modern;
 mod network;
+mod protocol;
 mod refused;
 mod run;
 mod stage;
