@@ -41,7 +41,7 @@ impl Remote {
         if request.method() == Some(INITIALIZE) {
             return self.begin(request, id, outbox, sent).await;
         }
-        let session = self.session.current();
+        let session = self.session_to_use()?;
         let mut exchanged = self.exchange(&session, request, id, outbox, sent.clone()).await?;
         if let Exchanged::Lost(_) = exchanged {
             self.recover(session.number, outbox).await?;
@@ -63,7 +63,7 @@ impl Remote {
             // It is about a request without a session, where closing the stream is all that there is.
             return Ok(());
         }
-        let session = self.session.current();
+        let session = self.session_to_use()?;
         let lost = match self.deliver(&session, message, outbox).await {
             Ok(Err(lost)) => lost,
             delivered => {
@@ -80,6 +80,14 @@ impl Remote {
         let delivered = self.deliver(&self.session.current(), message, outbox).await;
         self.session.memory().told(message);
         delivered?
+    }
+
+    /// The session in which the host's messages are sent.
+    fn session_to_use(&self) -> Result<Arc<Established>> {
+        let session = self.session.current();
+        // Over HTTP+SSE the server has not said yet where messages go.
+        let nowhere = self.transport == Transport::HttpSse && session.channel.is_none();
+        if nowhere { Err(no_session()) } else { Ok(session) }
     }
 
     /// Ends the session at the server, if there is one.
@@ -225,9 +233,7 @@ impl Remote {
     async fn reopen(&self, lost: u64, outbox: &Outbox) -> Result<()> {
         let memory = self.session.memory().clone();
         let Some(initialize) = &memory.initialize else {
-            return Err(Failure::new(Code::SessionLost, "There is no session")
-                .because("The host has not sent `initialize`.")
-                .fix("Send `initialize`."));
+            return Err(no_session());
         };
         let Kind::Request { id, .. } = initialize.kind() else { return Ok(()) };
         // Nothing else may be sent in the new session before it is complete, so it is not announced yet.
@@ -266,6 +272,12 @@ impl Remote {
         self.session.establish(established);
         Ok(())
     }
+}
+
+fn no_session() -> Failure {
+    Failure::new(Code::SessionLost, "There is no session")
+        .because("The host has not sent `initialize`.")
+        .fix("Send `initialize`.")
 }
 
 /// The failure of requests whose session could not be opened anew.
