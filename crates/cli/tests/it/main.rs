@@ -13,6 +13,7 @@ mod limits;
 mod modern;
 mod network;
 mod protocol;
+mod recovery;
 mod refused;
 mod run;
 mod stage;
