@@ -5,6 +5,8 @@ pub mod config;
 #[cfg(feature = "devcerts")]
 pub mod devcerts;
 pub mod error;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod http;
 pub mod identity;
 pub mod remote;

@@ -7,6 +7,8 @@ use crate::remote::MESSAGE_LIMIT;
 
 /// Reads lines; [`Lines::next`] may be dropped and called again at any time.
 pub(super) struct Lines<R> {
+    /// The length beyond which a line may be skipped.
+    pub(super) limit: usize,
     input: R,
     buffer: BytesMut,
     /// How much of the buffer is known to hold no line break.
@@ -28,7 +30,7 @@ pub(super) enum Line {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, buffer: BytesMut::new(), searched: 0, skipping: None }
+        Self { limit: MESSAGE_LIMIT, input, buffer: BytesMut::new(), searched: 0, skipping: None }
     }
 
     /// The next line. It is cancel-safe: what was read stays in the buffer.
@@ -46,8 +48,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 continue;
             }
             self.searched = self.buffer.len();
-            if self.skipping.is_none() && self.buffer.len() > MESSAGE_LIMIT {
-                self.skipping = Some(Bytes::copy_from_slice(&self.buffer[..BEGINNING]));
+            if self.skipping.is_none() && self.buffer.len() > self.limit {
+                self.skipping = Some(Bytes::copy_from_slice(&self.buffer[..BEGINNING.min(self.limit)]));
                 // Its memory is given back.
                 self.buffer = BytesMut::new();
                 self.searched = 0;

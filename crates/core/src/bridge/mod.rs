@@ -1,6 +1,8 @@
 //! The MCP host on stdin and stdout, and the remote server: every message passes as it is, and
 //! every request gets exactly one answer.
 
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod lines;
 mod order;
 mod output;

@@ -7,6 +7,8 @@
 mod answer;
 mod call;
 mod events;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod headers;
 mod legacy;
 pub mod message;

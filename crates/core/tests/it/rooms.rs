@@ -45,6 +45,8 @@ const ROOMS: &[Room] = &[
     room("remote", &["error", "secret", "config", "http"]).without(TRANSPORT),
     room("bridge", &["error", "remote"]).without(TRANSPORT),
     room("devcerts", &["error", "secret", "identity"]),
+    // Built for the targets of `fuzz/` and for tests alone.
+    room("fuzzing", &["remote", "bridge"]).without(TRANSPORT),
 ];
 
 const TRANSPORT: &[&str] = &["hyper", "hyper_util", "rustls", "tokio_rustls"];

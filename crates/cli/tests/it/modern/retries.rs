@@ -36,8 +36,8 @@ async fn c7_a_stale_list_is_fetched_anew_without_the_host_knowing() {
         let requests = stage.server.requests();
         let own = own_list(&requests[2]);
         assert_eq!(own["params"], json!({ "_meta": meta() }), "no progress token, no cursor");
-        let last = call("8", "place", r#"{"region":"us"}"#);
-        assert_eq!(posts(&requests), [&list, &line, requests[2].text(), &line, &last]);
+        let after = call("8", "place", r#"{"region":"us"}"#);
+        assert_eq!(posts(&requests), [&list, &line, requests[2].text(), &line, &after]);
         assert_eq!(said(&requests[1]), said_of_call("place", &["region: eu"]));
         assert_eq!(said(&requests[3]), said_of_call("place", &["zone: eu"]));
         assert_eq!(said(&requests[4]), said_of_call("place", &["zone: us"]));
@@ -85,7 +85,9 @@ async fn c7_a_list_without_an_end_is_given_up_and_the_error_of_the_server_passes
     let [first, lists @ ..] = requests.as_slice() else { panic!("{requests:#?}") };
     assert_eq!(first.text(), line);
     assert!((2..=200).contains(&lists.len()), "{} lists", lists.len());
-    lists.iter().for_each(|list| drop(own_list(list)));
+    for list in lists {
+        own_list(list);
+    }
 }
 
 #[tokio::test]

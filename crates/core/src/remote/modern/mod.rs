@@ -2,6 +2,8 @@
 //! repeat what a load balancer wants to know. No session, no GET, nothing is resumed.
 
 mod annotations;
+#[cfg(any(fuzzing, test))]
+pub(super) mod fuzzing;
 mod header;
 mod tools;
 

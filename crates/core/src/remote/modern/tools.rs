@@ -103,20 +103,20 @@ fn at<'a>(arguments: &'a RawValue, path: &[String]) -> Option<&'a RawValue> {
 }
 
 #[derive(Deserialize)]
-struct Listing<'a> {
+pub(super) struct Listing<'a> {
     #[serde(borrow, default)]
-    result: Option<Tooled<'a>>,
+    pub(super) result: Option<Tooled<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Tooled<'a> {
+pub(super) struct Tooled<'a> {
     #[serde(borrow)]
-    tools: Vec<&'a RawValue>,
+    pub(super) tools: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Named {
-    name: String,
+pub(super) struct Named {
+    pub(super) name: String,
 }
 
 /// How many annotated tools are remembered.
