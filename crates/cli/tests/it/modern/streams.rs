@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mcp_mtls_testkit::mcp::{Answers, McpOptions};
+use mcp_mtls_testkit::mcp::{Answers, Era, McpOptions};
 use mcp_mtls_testkit::reply::{self, Events};
 use serde_json::{Value, json};
 
 use super::{
-    META, PROTOCOLS, call, cancel, empty_result, end, exchange, posts, request, scripted_over, staged, staged_over,
+    META, PROTOCOLS, call, cancel, empty_result, end, exchange, posts, request, scripted_over, staged, staged_at,
+    staged_over,
 };
+use crate::stage::LATEST;
 
 #[tokio::test]
 async fn c8_a_cancel_closes_the_stream_before_and_after_the_head_of_the_response() {
@@ -151,4 +153,20 @@ async fn c8_a_cancel_ends_a_subscription_and_no_other() {
         assert_eq!(end(&mut stage.host).await, "");
         assert_eq!(stage.server.requests().len(), 2);
     }
+}
+
+#[tokio::test]
+async fn c8_a_cancel_is_posted_to_no_session_and_to_no_server() {
+    let mut stage = staged_at("http/1.1", McpOptions { era: Era::Both, ..McpOptions::default() }).await;
+    stage.host.initialize(LATEST).await;
+    let plain = cancel("\"w\"");
+    let modern = plain.replace(r#""params":{"#, &format!(r#""params":{{"_meta":{{{META}}},"#));
+    for (number, line) in [plain, modern].into_iter().enumerate() {
+        stage.host.send_raw(&call("\"w\"", "wait", "{}")).await;
+        stage.server.wait_for_waiting(1).await;
+        stage.host.send_raw(&line).await;
+        stage.server.wait_for_closed_streams(number + 1).await;
+    }
+    assert_eq!(end(&mut stage.host).await, "");
+    assert!(stage.server.received_of("notifications/cancelled").is_empty());
 }
