@@ -1,4 +1,4 @@
-//! What this repository does for itself: `cargo xtask check`, `test-ran`, `generate`, `interop` and `bench`.
+//! What this repository does for itself: `cargo xtask check`, `test-ran`, `generate`, `interop`, `soak` and `bench`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod interop;
 mod programs;
+mod soak;
 
 use std::env;
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         ["generate"] => check::generated::write(),
         ["interop", names @ ..] => interop::run(names),
         [interop::dead_network::INSIDE, args @ ..] => interop::dead_network::inside(args),
+        ["soak", options @ ..] => soak::run(options),
         ["bench", options @ ..] => bench::run(options),
         [bench::SERVER, options @ ..] => bench::server::run(options),
         [bench::ONCE, options @ ..] => bench::once::run(options),
@@ -43,4 +45,5 @@ cargo xtask check [STEP ...]     everything that can be checked without running 
 cargo xtask test-ran LOG         whether the tests of every member ran, from the output of `cargo test`
 cargo xtask generate             writes the generated files
 cargo xtask interop [WORD ...]   the release binary with real peers; only the cases with these words in their names
+cargo xtask soak [--minutes N] [--seed S]   hosts and servers of every kind for 10 minutes, with trouble all the time
 cargo xtask bench [--quick] [LETTER ...]   the figures of the README, side by side with a direct client";

@@ -39,7 +39,10 @@ type Step = (&'static str, &'static str, fn() -> Outcome);
 
 /// The quick ones first.
 const STEPS: &[Step] = &[
-    ("format", "sources are formatted", || succeed(&mut cargo(&["fmt", "--all", "--check"]))),
+    ("format", "sources are formatted", || {
+        succeed(&mut cargo(&["fmt", "--all", "--check"]))?;
+        succeed(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+    }),
     ("members", "every member takes the lints of the workspace", sources::members_take_the_lints),
     ("sizes", "no source passes 400 lines", sources::sizes),
     ("protocol", "every line of docs/protocol.md has its test", protocol::lines_have_tests),

@@ -3,10 +3,12 @@
 mod conformance;
 pub(crate) mod dead_network;
 mod everything;
+mod fuzz;
 mod inspector;
 mod nginx;
 mod openssl;
 mod restart;
+mod soak;
 mod through_nginx;
 mod to_openssl;
 
@@ -37,6 +39,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         restart::cases(),
         conformance::cases(),
         dead_network::cases(),
+        soak::cases(),
+        fuzz::cases(),
     ];
     let cases = cases.into_iter().flatten();
     let wanted: Vec<Case> =
@@ -60,6 +64,7 @@ struct Stage {
 struct Case {
     name: String,
     play: Box<Play>,
+    limit: Duration,
 }
 
 type Play = dyn for<'a> Fn(&'a Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -69,7 +74,12 @@ impl Case {
         name: impl Into<String>,
         play: impl for<'a> Fn(&'a Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'static,
     ) -> Self {
-        Self { name: name.into(), play: Box::new(play) }
+        Self { name: name.into(), play: Box::new(play), limit: LIMIT }
+    }
+
+    /// The same with another limit.
+    fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// Plays it and prints its line.
@@ -77,7 +87,7 @@ impl Case {
         let start = Instant::now();
         let played = quietly(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async { tokio::time::timeout(LIMIT, (self.play)(stage)).await })?;
+            runtime.block_on(async { tokio::time::timeout(self.limit, (self.play)(stage)).await })?;
             Outcome::Ok(())
         });
         let played = played.and_then(|outcome| outcome.map_err(|error| error.to_string()));
@@ -182,7 +192,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// How long one case may take.
+/// How long a case may take that says nothing else.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
