@@ -223,6 +223,7 @@ impl Lease {
         }
         match exchange.await {
             Ok(response) => {
+                self.tls.prove();
                 let (parts, body) = response.into_parts();
                 let record = self.record.clone();
                 let body = Body::new(body, self, &parts.headers);

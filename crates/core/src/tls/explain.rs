@@ -56,11 +56,12 @@ pub(super) fn handshake(
     place(failure, evidence)
 }
 
-/// Explains a connection that broke after its handshake.
-pub(super) fn lost(evidence: &Evidence, cause: &str, identity: Option<&Identity>) -> Failure {
+/// Explains a connection that broke after its handshake. `proved` says that the server has taken the
+/// identity on another connection, so that closing this one without a word says nothing of it.
+pub(super) fn lost(evidence: &Evidence, cause: &str, identity: Option<&Identity>, proved: bool) -> Failure {
     let failure = match evidence.alert {
         Some(alert) => refused_by_alert(evidence, alert, identity),
-        None if !evidence.heard && matches!(evidence.offer, Offer::Presented | Offer::NoneConfigured) => {
+        None if !evidence.heard && !proved && matches!(evidence.offer, Offer::Presented | Offer::NoneConfigured) => {
             closed_after_certificate(evidence, cause, identity)
         }
         None => {

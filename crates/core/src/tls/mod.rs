@@ -13,6 +13,7 @@ pub(crate) use tap::Tap;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
@@ -34,6 +35,8 @@ pub(crate) struct Tls {
     trust: Arc<Trust>,
     provider: Arc<CryptoProvider>,
     base: ClientConfig,
+    /// Whether the server has answered a request, and so has taken our identity as it is.
+    proved: AtomicBool,
 }
 
 /// Which of the two ends a handshake is with.
@@ -64,7 +67,7 @@ impl Tls {
         // A resumed session would show the server the identity of an earlier handshake, and its evidence
         // would be that handshake's. Few connections are opened; each proves itself anew.
         base.resumption = Resumption::disabled();
-        Ok(Self { identity, trust, provider, base })
+        Ok(Self { identity, trust, provider, base, proved: AtomicBool::new(false) })
     }
 
     pub(crate) fn identity(&self) -> Option<&Identity> {
@@ -116,10 +119,15 @@ impl Tls {
         Ok(Tap::new(stream, record.clone()))
     }
 
+    /// Says that the server has answered a request.
+    pub(crate) fn prove(&self) {
+        self.proved.store(true, Ordering::Relaxed);
+    }
+
     /// Explains a connection that broke after the handshake; `cause` is what the reader of the
     /// connection said.
     pub(crate) fn explain_lost(&self, record: &Record, cause: &str) -> Failure {
-        explain::lost(&record.lock(), cause, self.identity())
+        explain::lost(&record.lock(), cause, self.identity(), self.proved.load(Ordering::Relaxed))
     }
 
     /// Explains a connection on which nothing came any more, not even a sign of life.

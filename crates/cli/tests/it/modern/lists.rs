@@ -128,9 +128,7 @@ fn without(text: &str, is_invalid: impl Fn(&str) -> bool) -> (String, Vec<String
     };
     let all = tools.iter().map(|tool| tool.get()).collect::<Vec<_>>().join(", ");
     let kept: Vec<_> = tools.into_iter().filter(|tool| !is_invalid(&name(tool))).collect();
-    // The only bytes between tools that may differ are those around one that was left out.
-    let separator = if all.contains("invalid-") { "," } else { ", " };
-    let left = kept.iter().map(|tool| tool.get()).collect::<Vec<_>>().join(separator);
+    let left = kept.iter().map(|tool| tool.get()).collect::<Vec<_>>().join(", ");
     let changed = text.replacen(&all, &left, 1);
     (changed, kept.into_iter().map(name).collect())
 }

@@ -171,13 +171,22 @@ impl Remote {
         outbox: &Outbox,
         sent: Sent,
     ) -> Result<Exchanged> {
-        let answer = match channel.waiting.expect(id) {
+        let mut answer = match channel.waiting.expect(id) {
             Ok(answer) => answer,
             Err(failure) => return Ok(Exchanged::Lost(Err(failure))),
         };
         let mut headers = headers::post();
         session.add_to(&mut headers);
-        let response = self.post_to(Some(channel.target.clone()), request, headers, outbox, sent).await?;
+        let post = self.post_to(Some(channel.target.clone()), request, headers, outbox, sent);
+        tokio::pin!(post);
+        let response = tokio::select! {
+            response = &mut post => response?,
+            Ok(answer) = &mut answer => {
+                // A server may answer before it has accepted, or without; its connection is used again if it does soon.
+                let _ = tokio::time::timeout(ACCEPTED_TIME, async { answer::accepted(post.await?).await }).await;
+                return Ok(Exchanged::Answer(answer));
+            }
+        };
         if !response.status.is_success() {
             let refusal = Refusal::read(response).await;
             let lost = refusal.is_of_lost_session();
@@ -196,5 +205,7 @@ fn broken_off() -> Failure {
     Failure::new(Code::ConnectionLost, "The server ended its stream, on which the answer was to come")
 }
 
+/// How long a server may take to accept what it has answered.
+const ACCEPTED_TIME: Duration = Duration::from_millis(50);
 /// How long the server may take to name the URL: it is the first thing that it says.
 const ENDPOINT_TIME: Duration = Duration::from_secs(5);

@@ -39,12 +39,13 @@ impl Remote {
         sent: Sent,
     ) -> Result<Message> {
         if request.method() == Some(INITIALIZE) {
-            return self.begin(request, id, outbox, sent).await;
+            // Boxed, as all that is rare, since every call would carry its size.
+            return Box::pin(self.begin(request, id, outbox, sent)).await;
         }
         let session = self.session_to_use()?;
         let mut exchanged = self.exchange(&session, request, id, outbox, sent.clone()).await?;
         if let Exchanged::Lost(_) = exchanged {
-            self.recover(session.number, outbox).await?;
+            Box::pin(self.recover(session.number, outbox)).await?;
             exchanged = self.exchange(&self.session.current(), request, id, outbox, sent).await?;
         }
         match exchanged {
@@ -76,7 +77,7 @@ impl Remote {
             // What it is about was lost with the session.
             return Err(lost);
         }
-        self.recover(session.number, outbox).await?;
+        Box::pin(self.recover(session.number, outbox)).await?;
         let delivered = self.deliver(&self.session.current(), message, outbox).await;
         self.session.memory().told(message);
         delivered?
@@ -172,7 +173,7 @@ impl Remote {
         sent: Sent,
     ) -> Result<Exchanged> {
         if let Some(channel) = &session.channel {
-            return self.over_channel(channel, session, request, id, outbox, sent).await;
+            return Box::pin(self.over_channel(channel, session, request, id, outbox, sent)).await;
         }
         let mut headers = headers::post();
         session.add_to(&mut headers);
@@ -185,7 +186,7 @@ impl Remote {
         }
         match answer::read(response, id, outbox, &self.rests).await {
             Ok(answer) => Ok(Exchanged::Answer(answer)),
-            Err(broken) => self.resume(session, broken, id, outbox).await.map(Exchanged::Answer),
+            Err(broken) => Box::pin(self.resume(session, broken, id, outbox)).await.map(Exchanged::Answer),
         }
     }
 
@@ -269,7 +270,10 @@ impl Remote {
                 }
             }
         }
-        self.session.establish(established);
+        // The host may have begun anew meanwhile.
+        if self.session.current().number == lost {
+            self.session.establish(established);
+        }
         Ok(())
     }
 }

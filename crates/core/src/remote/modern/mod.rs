@@ -51,9 +51,10 @@ impl Remote {
             }
             Some(CALL_TOOL) => {
                 let answer = self.modern_exchange(request, headers.clone(), id, outbox, sent.clone()).await?;
-                if !is_header_mismatch(&answer) || !self.list_tools(request, outbox).await {
+                if !is_header_mismatch(&answer) {
                     return Ok(answer);
                 }
+                Box::pin(self.list_tools(request, outbox)).await;
                 let renewed = self.modern_headers(request);
                 if renewed == headers {
                     Ok(answer)
@@ -132,27 +133,25 @@ impl Remote {
         listing
     }
 
-    /// Asks for the tools as the host would, since it may know them from a time before us. Returns
-    /// whether all came.
-    async fn list_tools(&self, call: &Message, outbox: &Outbox) -> bool {
+    /// Asks for the tools as the host would, since it may know them from a time before us.
+    async fn list_tools(&self, call: &Message, outbox: &Outbox) {
         let mut cursor = None;
         for _ in 0..PAGES {
             let number = self.modern.own.fetch_add(1, Ordering::Relaxed);
-            let Some(request) = listing(call, number, cursor.as_deref()) else { return false };
-            let Kind::Request { id, .. } = request.kind() else { return false };
+            let Some(request) = listing(call, number, cursor.as_deref()) else { return };
+            let Kind::Request { id, .. } = request.kind() else { return };
             let headers = self.modern_headers(&request);
-            let Ok(answer) = self.modern_exchange(&request, headers, id, outbox, None).await else { return false };
+            let Ok(answer) = self.modern_exchange(&request, headers, id, outbox, None).await else { return };
             if !matches!(answer.kind(), Kind::Response { error: false, .. }) {
-                return false;
+                return;
             }
             let next = answer.part("/result/nextCursor");
             self.learn(answer, outbox);
             match next {
                 Some(serde_json::Value::String(next)) => cursor = Some(next),
-                _ => return true,
+                _ => return,
             }
         }
-        false
     }
 }
 

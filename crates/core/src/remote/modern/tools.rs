@@ -33,21 +33,31 @@ impl Tools {
             return (listing, Vec::new());
         };
         let mut dropped = Vec::new();
-        let mut kept = Vec::new();
-        for tool in &tools {
+        let mut kept = String::new();
+        // Where the last tool that was looked at ends, and whether one was kept.
+        let (mut end, mut any) = (0, false);
+        for (number, tool) in tools.iter().enumerate() {
+            let start = tool.get().as_ptr().addr() - text.as_ptr().addr();
+            let before = &text[end..start];
+            end = start + tool.get().len();
             match self.tool(tool.get()) {
-                Ok(()) => kept.push(tool.get()),
-                Err(why) => dropped.push(why),
+                Ok(()) => {
+                    // The first that is kept has no comma before it.
+                    kept.push_str(if number == 0 || any { before } else { "" });
+                    kept.push_str(tool.get());
+                    any = true;
+                }
+                Err(why) => {
+                    kept.push_str(if number == 0 { before } else { "" });
+                    dropped.push(why);
+                }
             }
         }
-        let (Some(first), Some(last)) = (tools.first(), tools.last()) else { return (listing, dropped) };
         if dropped.is_empty() {
             return (listing, dropped);
         }
-        let start = first.get().as_ptr().addr() - text.as_ptr().addr();
-        let end = last.get().as_ptr().addr() - text.as_ptr().addr() + last.get().len();
-        let changed = [&text[..start], &kept.join(","), &text[end..]].concat();
-        (listing.with_text(changed.into_bytes()), dropped)
+        kept.push_str(&text[end..]);
+        (listing.with_text(kept.into_bytes()), dropped)
     }
 
     fn tool(&self, text: &str) -> Result<(), Dropped> {
@@ -159,7 +169,8 @@ mod tests {
         let bad = tool("bad", "\"r\":{\"type\":\"number\",\"x-mcp-header\":\"R\"}");
         let (a, c) = (tool("a", ""), tool("c", ""));
         for (given, kept) in [
-            (format!("{a}, {bad} ,{c}"), format!("{a},{c}")),
+            (format!("{a}, {bad} ,{c}"), format!("{a} ,{c}")),
+            (format!("{bad}, {a} , {c}"), format!("{a} , {c}")),
             (format!("{bad},{a}"), a.clone()),
             (format!("{a},{bad}"), a.clone()),
             (bad.clone(), String::new()),
