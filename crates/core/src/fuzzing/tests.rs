@@ -2,7 +2,7 @@
 //! comes again.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 #[test]
 fn lines() {
@@ -26,8 +26,7 @@ fn headers() {
 
 /// Runs a target over its seeds, and over inputs that a few changes make of them.
 fn many(target: &str, run: fn(&[u8])) {
-    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-    let folder = here.join("../../fuzz/seeds").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();

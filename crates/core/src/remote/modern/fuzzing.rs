@@ -70,7 +70,7 @@ fn learned(tools: &Tools, listing: &Message) -> HashMap<String, Vec<Annotation>>
     let (Some(first), Some(last)) = (all.first(), all.last()) else { return known };
     let start = first.as_ptr().addr() - text.as_ptr().addr();
     let end = last.as_ptr().addr() - text.as_ptr().addr() + last.len();
-    assert_eq!(passed, [&text[..start], &kept.join(","), &text[end..]].concat());
+    assert!(passed.starts_with(&text[..start]) && passed.ends_with(&text[end..]), "{text} became {passed}");
     known
 }
 
