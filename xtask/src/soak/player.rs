@@ -213,8 +213,8 @@ impl Player {
 
     /// Cancels what may hang, and waits until every call has its answer.
     pub(super) async fn calm_down(&mut self) {
-        let hanging: Vec<String> =
-            self.calls.iter().filter(|call| call.1.what.may_hang()).map(|call| call.0.clone()).collect();
+        let hanging = self.calls.iter().filter(|call| call.1.what.may_hang() && call.1.cancelled.is_none());
+        let hanging: Vec<String> = hanging.map(|call| call.0.clone()).collect();
         for id in hanging {
             if let Err(why) = self.cancel(&id).await {
                 return self.complain(format!("the bridge does not go on: {why}"));

@@ -59,6 +59,10 @@ impl Report {
         if after > before + before / 100 * GROWTH {
             self.complaints.push(format!("its memory went from {before} to {after} KiB"));
         }
+        let waiting = self.last.first().map_or(0, |last| last.files);
+        if waiting > self.first.files + WAITING {
+            self.complaints.push(format!("it has {waiting} open files, with more connections than its calls need"));
+        }
         let files = self.last.last().map_or(0, |last| last.files);
         if files > self.first.files + FILES {
             self.complaints.push(format!("it has {files} open files, and had {} at first", self.first.files));
@@ -99,6 +103,9 @@ const GROWTH: u64 = 25;
 /// How many files more may be open in the end: a connection that is just being opened anew.
 const FILES: usize = 3;
 
+/// How many connections may wait for their next use: as many calls as run at once, and what was sent beside them.
+const WAITING: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +136,7 @@ mod tests {
         assert_eq!(complaints(|_| ()), "");
         assert!(complaints(|report| report.samples[6..].fill(1300)).contains("from 1000 to 1300 KiB"));
         assert!(complaints(|report| report.last[1].files = 14).contains("14 open files, and had 10"));
+        assert!(complaints(|report| report.last[0].files = 111).contains("more connections than its calls need"));
         assert!(complaints(|report| report.troubles.clear()).contains("no trouble"));
         assert!(complaints(|report| *report.tally.entry("calls".to_owned()).or_default() = 401).contains("40 echoes"));
         assert!(complaints(|report| report.complaints.push("y".to_owned())).contains("with seed 1:\nx: y"));
