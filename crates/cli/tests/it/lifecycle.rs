@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use mcp_mtls_testkit::host::Host;
 use mcp_mtls_testkit::mcp::{Answers, McpOptions, McpServer};
 use mcp_mtls_testkit::pki::Pki;
+use mcp_mtls_testkit::reply;
 use mcp_mtls_testkit::server::{RawServer, TlsServer};
 use serde_json::json;
 
@@ -207,4 +208,55 @@ async fn the_end_of_a_session_opens_no_stream() {
     server.wait_for_delete().await;
     // One for the stream, one for all else.
     assert_eq!(server.server().connections().len(), 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a3_a_signal_counts_while_answers_and_the_server_are_waited_for() {
+    let pki = Pki::new();
+    // A call that does not end.
+    let server = McpServer::start(&pki).await;
+    let (mut host, call) = waiting(&pki, &server).await;
+    host.close_stdin();
+    // That stdin has ended is seen by nobody; a moment is enough.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    expect_quick_end(&mut host).await;
+    assert_eq!(host.answer_to(call).await["error"]["data"]["code"], "stopped");
+    server.wait_for_delete().await;
+
+    // A server that does not answer when the session ends.
+    let (asked, mut ending) = tokio::sync::mpsc::unbounded_channel();
+    let server = TlsServer::builder(&pki)
+        .handler(move |request, _| {
+            let deletes = request.method() == "DELETE";
+            let message: serde_json::Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            let result = json!({ "protocolVersion": LATEST, "capabilities": {} });
+            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }).to_string();
+            let mut response = reply::json(200, answer);
+            response.headers_mut().insert("mcp-session-id", "s".parse().expect("visible ASCII"));
+            let asked = asked.clone();
+            async move {
+                if deletes {
+                    let _ = asked.send(());
+                    std::future::pending::<()>().await;
+                }
+                response
+            }
+        })
+        .start()
+        .await;
+    let mut host = connect(&pki, &server.url("/mcp"), &pki.client("alice"));
+    assert!(host.request("initialize", hello(LATEST)).await["result"].is_object());
+    host.close_stdin();
+    ending.recv().await.expect("the end of the session");
+    expect_quick_end(&mut host).await;
+}
+
+#[cfg(unix)]
+async fn expect_quick_end(host: &mut Host) {
+    let began = Instant::now();
+    host.signal("TERM");
+    assert!(host.wait_exit(Duration::from_secs(10)).await.success());
+    // The aim is 80 ms; the machine that runs the tests may be busy.
+    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
 }

@@ -1,6 +1,7 @@
 //! The MCP host on stdin and stdout, and the remote server: every message passes as it is, and
 //! every request gets exactly one answer.
 
+mod end;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod lines;
@@ -22,6 +23,7 @@ use crate::error::{Code, Failure, Result};
 use crate::remote::message::{Id, Kind, Message};
 use crate::remote::method::{CANCELLED, DISCOVER, INITIALIZE, INITIALIZED};
 use crate::remote::{MESSAGE_LIMIT, Observer, Outbox, Remote};
+use end::{End, Outcome, Stop};
 use lines::{Line, Lines};
 use order::{Done, Order};
 use pending::{Era, Pending};
@@ -57,12 +59,23 @@ where
     let (listener, slow) = (Mutex::default(), Mutex::default());
     let bridge = Arc::new(Bridge { remote, outbox, pending, started, listener, outcome, slow });
     let mut work = JoinSet::new();
-    let end = bridge.read(input, stop, &mut work, &mut writer).await;
-    bridge.finish(end, work).await;
+    let mut stop = Stop::new(stop);
+    let mut end = bridge.read(input, &mut stop, &mut work, &mut writer).await;
+    if end == End::Eof {
+        end = bridge.wait_for_answers(&mut stop, &mut work, &mut writer).await;
+    }
     let outcome = locked(&bridge.outcome).last.clone();
-    drop(bridge);
-    // The host may have stopped reading without closing; it is not waited for for ever.
-    let _ = tokio::time::timeout(end.flush(), writer.join_next()).await;
+    let ending = async {
+        bridge.finish(end, work).await;
+        drop(bridge);
+        // The host may have stopped reading without closing; it is not waited for for ever.
+        let _ = tokio::time::timeout(end.flush(), writer.join_next()).await;
+    };
+    tokio::select! {
+        () = ending => {}
+        // Whoever tells us to stop does not wait for a server that does not answer, or for a host.
+        () = async { stop.came().await; tokio::time::sleep(LAST).await } => {}
+    }
     outcome
 }
 
@@ -78,52 +91,14 @@ struct Bridge {
     slow: Mutex<Option<(Instant, Failure)>>,
 }
 
-/// How beginning went.
-struct Outcome {
-    /// The last `initialize`, or the last probe while nothing had succeeded.
-    last: Result<()>,
-    reached: bool,
-}
-
-impl Outcome {
-    fn began(&mut self, initialize: bool, answer: &Result<Message>) {
-        if initialize || answer.is_ok() || !self.reached {
-            self.last = answer.as_ref().map(|_| ()).map_err(Clone::clone);
-        }
-        self.reached |= answer.is_ok();
-    }
-}
-
-/// Why the bridge ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// The host closed our input.
-    Eof,
-    /// The host does not read any more.
-    Gone,
-    /// We were told to stop; whoever told us may end us in 100 ms.
-    Stopped,
-}
-
-impl End {
-    /// How long answers to requests in flight are waited for.
-    fn patience(self) -> Duration {
-        if self == Self::Eof { Duration::from_secs(5) } else { Duration::ZERO }
-    }
-
-    /// How long the server may take to hear that the session ends.
-    fn farewell(self) -> Duration {
-        if self == Self::Stopped { Duration::from_millis(30) } else { Duration::from_secs(2) }
-    }
-
-    /// How long the host may take to read what is left.
-    fn flush(self) -> Duration {
-        if self == Self::Stopped { Duration::from_millis(20) } else { Duration::from_secs(5) }
-    }
-}
-
 impl Bridge {
-    async fn read<R, S>(self: &Arc<Self>, input: R, stop: S, work: &mut JoinSet<()>, writer: &mut JoinSet<()>) -> End
+    async fn read<R, S>(
+        self: &Arc<Self>,
+        input: R,
+        stop: &mut Stop<S>,
+        work: &mut JoinSet<()>,
+        writer: &mut JoinSet<()>,
+    ) -> End
     where
         R: AsyncRead + Unpin,
         S: Future<Output = ()>,
@@ -131,11 +106,10 @@ impl Bridge {
         let mut lines = Lines::new(input);
         let mut order = Order::default();
         let mut broken = false;
-        tokio::pin!(stop);
         loop {
             let line = tokio::select! {
                 line = lines.next() => line,
-                () = &mut stop => return End::Stopped,
+                () = stop.came() => return End::Stopped,
                 _ = writer.join_next() => return End::Gone,
                 Some(_) = work.join_next() => continue,
             };
@@ -341,14 +315,29 @@ impl Bridge {
         self.outbox.try_send(reply::error(None, &failure));
     }
 
-    /// Answers what is in flight, ends the session, and lets all work end.
-    async fn finish(&self, end: End, mut work: JoinSet<()>) {
+    /// Waits for the answers to what is in flight, but not for ever. Returns what the end is now.
+    async fn wait_for_answers<S: Future<Output = ()>>(
+        &self,
+        stop: &mut Stop<S>,
+        work: &mut JoinSet<()>,
+        writer: &mut JoinSet<()>,
+    ) -> End {
+        // A subscription has no end of its own.
         self.pending.cancel_subscriptions();
         let done = async {
             while work.join_next().await.is_some() {}
             self.pending.empty().await;
         };
-        let _ = tokio::time::timeout(end.patience(), done).await;
+        tokio::select! {
+            () = done => End::Eof,
+            () = tokio::time::sleep(PATIENCE) => End::Eof,
+            () = stop.came() => End::Stopped,
+            _ = writer.join_next() => End::Gone,
+        }
+    }
+
+    /// Answers what has no answer, ends the session, and lets all work end.
+    async fn finish(&self, end: End, mut work: JoinSet<()>) {
         work.shutdown().await;
         // The writer may be stuck behind a host that does not read; the server is told meanwhile.
         let answers = tokio::time::timeout(end.flush(), self.answer_the_rest());
@@ -387,6 +376,10 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How long answers to what is in flight are waited for when the host is done.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long everything may take from the moment that we are told to stop.
+const LAST: Duration = Duration::from_millis(60);
 /// How long a cancelled request may still be answered by the server.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a failure may take that is not worth remembering.
