@@ -172,17 +172,18 @@ async fn many_calls_run_at_once() {
 
 #[tokio::test]
 async fn b10_a_cancel_goes_out_while_the_call_runs() {
-    let mut staged = staged(answered_by(Answers::Sse)).await;
-    let call = staged.host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
-    staged.server.wait_for_waiting(1).await;
-    staged
-        .host
-        .send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call } }))
-        .await;
-    staged.server.wait_for_method("notifications/cancelled").await;
-    // The server ends the stream without an answer; the id has one all the same.
-    let answer = staged.host.answer_to(call).await;
-    assert_eq!(answer["error"]["data"]["source"], "mcp-mtls", "{answer}");
+    for answers in [Answers::Sse, Answers::Json] {
+        let mut staged = staged(answered_by(answers)).await;
+        let call = staged.host.start_request("tools/call", json!({ "name": "wait", "arguments": {} })).await;
+        staged.server.wait_for_waiting(1).await;
+        let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call } });
+        staged.host.send(&cancel).await;
+        staged.server.wait_for_method("notifications/cancelled").await;
+        // The server ends the response without an answer; the id has one all the same, which says why.
+        let answer = staged.host.answer_to(call).await;
+        assert_eq!(answer["error"]["data"]["source"], "mcp-mtls", "{answer}");
+        assert_eq!(answer["error"]["data"]["code"], "cancelled", "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::remote::{MESSAGE_LIMIT, Observer, Outbox, Remote};
 use end::{End, Outcome, Stop};
 use lines::{Line, Lines};
 use order::{Done, Order};
-use pending::{Era, Pending};
+use pending::{Cancel, Era, Pending};
 
 /// Bridges a host and a server until the host closes its end or `stop` is ready.
 ///
@@ -182,8 +182,9 @@ impl Bridge {
     }
 
     /// Sends a request and answers it, whatever happens.
-    async fn request(&self, id: &Id, message: &Message, sent: watch::Sender<bool>, cancelled: watch::Receiver<bool>) {
+    async fn request(&self, id: &Id, message: &Message, sent: watch::Sender<bool>, cancelled: watch::Receiver<Cancel>) {
         let grace = if message.is_modern() { Duration::ZERO } else { GRACE };
+        let cancel = cancelled.clone();
         let answer = tokio::select! {
             biased;
             () = given_up(cancelled, grace) => None,
@@ -193,8 +194,9 @@ impl Bridge {
             // The stream of its answer is closed by now, which tells the server, and nothing more
             // may be said of it (MCP 2026-07-28, stdio, "Cancellation").
             None if message.is_modern() => return self.pending.forget(id),
-            None => Err(Failure::new(Code::Cancelled, "The request was cancelled")
-                .because("The host cancelled it, and the server did not answer any more.")),
+            None => Err(cancelled_failure()),
+            // Servers end the response to a cancelled request in ways that are errors elsewhere.
+            Some(Err(_)) if *cancel.borrow() != Cancel::No => Err(cancelled_failure()),
             Some(answer) => answer,
         };
         let answer = answer.unwrap_or_else(|failure| reply::error(Some(id), &failure));
@@ -215,7 +217,7 @@ impl Bridge {
         if let Some(id) = &request
             && self.pending.is_modern(id)
         {
-            return self.pending.cancel(id);
+            return self.pending.cancel(id, Cancel::Told);
         }
         if message.is_modern() {
             // Its request has ended, or never was; on HTTP nobody is told (MCP 2026-07-28, Streamable HTTP).
@@ -226,8 +228,9 @@ impl Bridge {
             // An error says that the request has ended without being sent.
             let _ = sent.wait_for(|sent| *sent).await;
         }
+        self.pending.cancel(&id, Cancel::Asked);
         self.send(message, self.limit()).await;
-        self.pending.cancel(&id);
+        self.pending.cancel(&id, Cancel::Told);
     }
 
     async fn ask(&self, message: &Message, sent: watch::Sender<bool>) -> Result<Message> {
@@ -362,9 +365,14 @@ impl Bridge {
     }
 }
 
+fn cancelled_failure() -> Failure {
+    Failure::new(Code::Cancelled, "The request was cancelled")
+        .because("The host cancelled it, and the server did not answer any more.")
+}
+
 /// Ready a while after a request was cancelled.
-async fn given_up(mut cancelled: watch::Receiver<bool>, grace: Duration) {
-    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+async fn given_up(mut cancelled: watch::Receiver<Cancel>, grace: Duration) {
+    if cancelled.wait_for(|cancel| *cancel == Cancel::Told).await.is_err() {
         // It has its answer.
         std::future::pending::<()>().await;
     }

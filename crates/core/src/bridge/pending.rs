@@ -27,9 +27,18 @@ struct State {
 struct Request {
     /// Becomes true when it has been handed to a connection.
     on_its_way: watch::Receiver<bool>,
-    /// Becomes true when the host has cancelled it.
-    cancelled: watch::Sender<bool>,
+    cancelled: watch::Sender<Cancel>,
     era: Era,
+}
+
+/// Whether the host has cancelled a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancel {
+    No,
+    /// The server is being told.
+    Asked,
+    /// The server has been told, or is told by the end of the request itself.
+    Told,
 }
 
 /// How a request ends when it is given up.
@@ -55,9 +64,9 @@ impl Era {
 
 impl Pending {
     /// Adds a request; `on_its_way` becomes true when it has been handed to a connection. What is
-    /// returned becomes true when the host has cancelled it.
-    pub(super) fn insert(&self, id: Id, era: Era, on_its_way: watch::Receiver<bool>) -> watch::Receiver<bool> {
-        let (cancelled, receiver) = watch::channel(false);
+    /// returned tells whether the host has cancelled it.
+    pub(super) fn insert(&self, id: Id, era: Era, on_its_way: watch::Receiver<bool>) -> watch::Receiver<Cancel> {
+        let (cancelled, receiver) = watch::channel(Cancel::No);
         let mut state = self.lock();
         state.open.entry(id).or_default().push(Request { on_its_way, cancelled, era });
         state.unwritten += 1;
@@ -65,9 +74,9 @@ impl Pending {
     }
 
     /// Says that the host has cancelled a request.
-    pub(super) fn cancel(&self, id: &Id) {
+    pub(super) fn cancel(&self, id: &Id, cancel: Cancel) {
         for request in self.lock().open.get(id).into_iter().flatten() {
-            request.cancelled.send_replace(true);
+            request.cancelled.send_replace(cancel);
         }
     }
 
@@ -79,7 +88,7 @@ impl Pending {
     /// Gives up what would never end.
     pub(super) fn cancel_subscriptions(&self) {
         for request in self.lock().open.values().flatten().filter(|request| request.era == Era::Subscription) {
-            request.cancelled.send_replace(true);
+            request.cancelled.send_replace(Cancel::Told);
         }
     }
 
