@@ -27,7 +27,8 @@ pub struct EntrySettings {
     #[cfg_attr(feature = "clap", arg(skip))]
     pub url: Option<Secret>,
 
-    /// Headers sent with every request to the configured origin, and nowhere else.
+    /// Headers sent with every request to the configured origin, and nowhere else. `{file:}` and
+    /// `{command:}` in them are read and run again when the server answers 401.
     ///
     /// Repeat the flag for more than one. On the command line the value of a credential header
     /// holds a reference, as in `Authorization: Bearer {env:TOKEN}`.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::events::{self, Event, Events};
-use super::message::{Id, Kind, Message};
+use super::message::{Kind, Message};
 use super::refusal::not_mcp;
-use super::{MESSAGE_LIMIT, Outbox};
+use super::{Asked, MESSAGE_LIMIT, Outbox};
 use crate::error::{Code, Failure, Result};
 use crate::http::{Body, HeaderValue, Response};
 
@@ -68,28 +68,21 @@ impl Position {
     }
 }
 
-/// Reads the answer to the request `id` from a successful response; other messages go to `outbox`.
-/// What is left of an event stream after the answer is read in the background, so that its
+/// Reads the answer to a request from a successful response; other messages go to its outbox. What is left of an event stream after the answer is read in the background, so that its
 /// connection is used again.
-pub(super) async fn read(
-    response: Response,
-    id: &Id,
-    outbox: &Outbox,
-    rests: &Mutex<JoinSet<()>>,
-) -> Result<Message, Broken> {
+pub(super) async fn read(response: Response, asked: Asked<'_>, rests: &Mutex<JoinSet<()>>) -> Result<Message, Broken> {
     match response.media_type().as_str() {
-        "application/json" => Ok(json(response.body, id, outbox).await?),
-        "text/event-stream" => stream(Events::new(response.body), Position::default(), id, outbox, rests).await,
+        "application/json" => Ok(json(response.body, asked).await?),
+        "text/event-stream" => stream(Events::new(response.body), Position::default(), asked, rests).await,
         _ => Err(not_mcp(response).await.into()),
     }
 }
 
-/// Reads the answer to the request `id` from a stream of events that begins at `position`.
+/// Reads the answer to a request from a stream of events that begins at `position`.
 pub(super) async fn stream(
     mut stream: Events,
     mut position: Position,
-    id: &Id,
-    outbox: &Outbox,
+    asked: Asked<'_>,
     rests: &Mutex<JoinSet<()>>,
 ) -> Result<Message, Broken> {
     let mut malformed = None;
@@ -103,15 +96,15 @@ pub(super) async fn stream(
         let mut answer = None;
         for message in event.messages {
             match message.kind() {
-                Kind::Response { id: Some(of), .. } if of == id => answer = Some(message),
-                Kind::Response { id: None, .. } => answer = Some(message.with_id(id)),
-                _ => pass(outbox, message).await,
+                Kind::Response { id: Some(of), .. } if of == asked.id => answer = Some(message),
+                Kind::Response { id: None, .. } => answer = Some(message.with_id(asked.id)),
+                _ => pass(asked.outbox, message).await,
             }
         }
         if let Some(answer) = answer {
             let mut rests = rests.lock().unwrap_or_else(PoisonError::into_inner);
             while rests.try_join_next().is_some() {}
-            rests.spawn(drain(stream, outbox.clone()));
+            rests.spawn(drain(stream, asked.outbox.clone()));
             return Ok(answer);
         }
     }
@@ -137,14 +130,14 @@ pub(super) async fn accepted(response: Response) -> Result<()> {
     Ok(())
 }
 
-async fn json(body: Body, id: &Id, outbox: &Outbox) -> Result<Message> {
+async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
     let mut answer = None;
     for message in events::read(body.collect(MESSAGE_LIMIT).await?.into())? {
         match message.kind() {
-            Kind::Response { id: Some(of), .. } if of == id => answer = Some(message),
+            Kind::Response { id: Some(of), .. } if of == asked.id => answer = Some(message),
             // The server could not tell whose error it is; it can be of this request only.
-            Kind::Response { id: None, .. } => answer = Some(message.with_id(id)),
-            _ => pass(outbox, message).await,
+            Kind::Response { id: None, .. } => answer = Some(message.with_id(asked.id)),
+            _ => pass(asked.outbox, message).await,
         }
     }
     answer.ok_or_else(|| {

@@ -28,11 +28,22 @@ use url::Url;
 use crate::config::{Endpoint, Transport};
 use crate::error::{Code, Failure, Result};
 use crate::http::{Client, HeaderMap, Method, Request, Response};
-use message::{Kind, Message};
+use message::{Id, Kind, Message};
 pub use outbox::{Gone, Observer, Outbox, Parcel, Passage, Recipient};
 
 /// Becomes true when a request has been handed to a connection.
 pub type Sent = Option<watch::Sender<bool>>;
+
+/// A request on its way to its answer.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    request: &'a Message,
+    /// The id of the request.
+    id: &'a Id,
+    /// Where the server's other messages go.
+    outbox: &'a Outbox,
+    sent: Option<&'a watch::Sender<bool>>,
+}
 
 /// One MCP endpoint.
 #[derive(Debug)]
@@ -92,15 +103,16 @@ impl Remote {
         let Kind::Request { id, method } = request.kind() else {
             return Err(Failure::new(Code::HostMessageInvalid, "The message is not a request"));
         };
+        let asked = Asked { request, id, outbox, sent: sent.as_ref() };
         if !request.is_modern() {
-            return self.legacy_request(request, id, outbox, sent).await;
+            return self.legacy_request(asked).await;
         }
         if self.transport == Transport::HttpSse {
             return Err(Failure::new(Code::MethodUnsupported, format!("{} is not supported", crate::error::plain(method)))
                 .because("The entry says that the server speaks HTTP+SSE (\"type\": \"sse\"), which knows the revision 2024-11-05 only.")
                 .fix("Send `initialize`."));
         }
-        self.modern_request(request, id, outbox, sent).await
+        self.modern_request(asked).await
     }
 
     /// Sends a notification or a response. Any 2xx is acceptance.
@@ -120,20 +132,22 @@ impl Remote {
         self.end_session().await;
     }
 
-    async fn post(&self, message: &Message, headers: HeaderMap, outbox: &Outbox, sent: Sent) -> Result<Response> {
-        self.post_to(None, message, headers, outbox, sent).await
+    /// POSTs a request to where the server wants it; to the endpoint when that is nowhere else.
+    async fn ask(&self, asked: Asked<'_>, target: Option<Url>, headers: HeaderMap) -> Result<Response> {
+        self.post(asked.request, target, headers, asked.outbox, asked.sent).await
     }
 
-    async fn post_to(
+    async fn post(
         &self,
-        target: Option<Url>,
         message: &Message,
+        target: Option<Url>,
         headers: HeaderMap,
         outbox: &Outbox,
-        sent: Sent,
+        sent: Option<&watch::Sender<bool>>,
     ) -> Result<Response> {
         let began = Instant::now();
-        let request = Request { method: Method::POST, target, headers, body: message.raw().clone(), sent };
+        let (body, sent) = (message.raw().clone(), sent.cloned());
+        let request = Request { method: Method::POST, target, headers, body, sent };
         let response = self.client.send(request).await;
         outbox.passed(&Passage {
             to: Recipient::Server,

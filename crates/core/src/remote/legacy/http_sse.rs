@@ -17,7 +17,7 @@ use crate::remote::answer;
 use crate::remote::events::Events;
 use crate::remote::message::{Id, Kind, Message};
 use crate::remote::refusal::{Refusal, not_mcp};
-use crate::remote::{Outbox, Remote, Sent, headers};
+use crate::remote::{Asked, Outbox, Remote, headers};
 
 /// An open stream of the server, and where messages go.
 #[derive(Debug)]
@@ -166,18 +166,15 @@ impl Remote {
         &self,
         channel: &Channel,
         session: &Established,
-        request: &Message,
-        id: &Id,
-        outbox: &Outbox,
-        sent: Sent,
+        asked: Asked<'_>,
     ) -> Result<Exchanged> {
-        let mut answer = match channel.waiting.expect(id) {
+        let mut answer = match channel.waiting.expect(asked.id) {
             Ok(answer) => answer,
             Err(failure) => return Ok(Exchanged::Lost(Err(failure))),
         };
         let mut headers = headers::post();
         session.add_to(&mut headers);
-        let post = self.post_to(Some(channel.target.clone()), request, headers, outbox, sent);
+        let post = self.ask(asked, Some(channel.target.clone()), headers);
         tokio::pin!(post);
         let response = tokio::select! {
             response = &mut post => response?,
@@ -190,7 +187,7 @@ impl Remote {
         if !response.status.is_success() {
             let refusal = Refusal::read(response).await;
             let lost = refusal.is_of_lost_session();
-            let answer = refusal.answer(id);
+            let answer = refusal.answer(asked.id);
             return if lost { Ok(Exchanged::Lost(answer)) } else { answer.map(Exchanged::Answer) };
         }
         answer::accepted(response).await?;

@@ -9,10 +9,10 @@ mod session;
 use std::sync::Arc;
 
 use super::answer;
-use super::message::{Id, Kind, Message};
+use super::message::{Kind, Message};
 use super::method::{CANCELLED, INITIALIZE};
 use super::refusal::Refusal;
-use super::{Outbox, Remote, Sent, headers};
+use super::{Asked, Outbox, Remote, headers};
 use crate::config::Transport;
 use crate::error::{Code, Failure, Result};
 use crate::http::{HeaderMap, Method, Request};
@@ -31,26 +31,20 @@ enum Exchanged {
 impl Remote {
     /// POSTs a request and returns its answer. A session that the server has lost is opened anew,
     /// once, without the host's knowledge.
-    pub(super) async fn legacy_request(
-        &self,
-        request: &Message,
-        id: &Id,
-        outbox: &Outbox,
-        sent: Sent,
-    ) -> Result<Message> {
-        if request.method() == Some(INITIALIZE) {
+    pub(super) async fn legacy_request(&self, asked: Asked<'_>) -> Result<Message> {
+        if asked.request.method() == Some(INITIALIZE) {
             // Boxed, as all that is rare, since every call would carry its size.
-            return Box::pin(self.begin(request, id, outbox, sent)).await;
+            return Box::pin(self.begin(asked)).await;
         }
         let session = self.session_to_use()?;
-        let mut exchanged = self.exchange(&session, request, id, outbox, sent.clone()).await?;
+        let mut exchanged = self.exchange(&session, asked).await?;
         if let Exchanged::Lost(_) = exchanged {
-            Box::pin(self.recover(session.number, outbox)).await?;
-            exchanged = self.exchange(&self.session.current(), request, id, outbox, sent).await?;
+            Box::pin(self.recover(session.number, asked.outbox)).await?;
+            exchanged = self.exchange(&self.session.current(), asked).await?;
         }
         match exchanged {
             Exchanged::Answer(answer) => {
-                self.session.memory().answered(request, &answer);
+                self.session.memory().answered(asked.request, &answer);
                 Ok(answer)
             }
             Exchanged::Lost(answer) => answer,
@@ -106,12 +100,12 @@ impl Remote {
     }
 
     /// Opens the session that the host asks for.
-    async fn begin(&self, request: &Message, id: &Id, outbox: &Outbox, sent: Sent) -> Result<Message> {
+    async fn begin(&self, asked: Asked<'_>) -> Result<Message> {
         let number = self.session.forget();
-        *self.session.memory() = Memory::begun(request);
+        *self.session.memory() = Memory::begun(asked.request);
         // The id counts from the head of the response on, since the server may ask before it answers.
         let early = |established: &Established| self.session.establish(established.clone());
-        let (mut established, answer) = self.handshake(number, request, id, outbox, sent, early).await?;
+        let (mut established, answer) = self.handshake(number, asked, early).await?;
         if !matches!(answer.kind(), Kind::Response { error: false, .. }) {
             self.session.forget();
             return Ok(answer);
@@ -126,67 +120,57 @@ impl Remote {
     async fn handshake(
         &self,
         number: u64,
-        initialize: &Message,
-        id: &Id,
-        outbox: &Outbox,
-        sent: Sent,
+        asked: Asked<'_>,
         early: impl Fn(&Established),
     ) -> Result<(Established, Message)> {
         let mut established = Established { number, ..Established::default() };
         let refusal = if self.transport == Transport::HttpSse {
             None
         } else {
-            let response = self.post(initialize, headers::post(), outbox, sent.clone()).await?;
+            let response = self.ask(asked, None, headers::post()).await?;
             if response.status.is_success() {
                 established.identified(&response.headers);
                 early(&established);
-                let answer = answer::read(response, id, outbox, &self.rests).await;
+                let answer = answer::read(response, asked, &self.rests).await;
                 return Ok((established, answer.map_err(answer::Broken::into_failure)?));
             }
             let refusal = Refusal::read(response).await;
             if !refusal.may_be_http_sse() {
-                return Ok((established, refusal.answer(id)?));
+                return Ok((established, refusal.answer(asked.id)?));
             }
             Some(refusal)
         };
-        let channel = match (Channel::open(&self.client, outbox).await, refusal) {
+        let channel = match (Channel::open(&self.client, asked.outbox).await, refusal) {
             (Ok(channel), _) => Arc::new(channel),
             // The server speaks neither transport; what it said first is about the one it should speak.
-            (Err(_), Some(refusal)) => return Ok((established, refusal.answer(id)?)),
+            (Err(_), Some(refusal)) => return Ok((established, refusal.answer(asked.id)?)),
             (Err(failure), None) => return Err(failure),
         };
         established.channel = Some(Arc::clone(&channel));
         early(&established);
-        match self.over_channel(&channel, &established, initialize, id, outbox, sent).await? {
+        match self.over_channel(&channel, &established, asked).await? {
             Exchanged::Answer(answer) => Ok((established, answer)),
             Exchanged::Lost(answer) => Ok((established, answer?)),
         }
     }
 
     /// Sends a request in a session and returns what came of it.
-    async fn exchange(
-        &self,
-        session: &Established,
-        request: &Message,
-        id: &Id,
-        outbox: &Outbox,
-        sent: Sent,
-    ) -> Result<Exchanged> {
+    async fn exchange(&self, session: &Established, asked: Asked<'_>) -> Result<Exchanged> {
         if let Some(channel) = &session.channel {
-            return Box::pin(self.over_channel(channel, session, request, id, outbox, sent)).await;
+            return Box::pin(self.over_channel(channel, session, asked)).await;
         }
         let mut headers = headers::post();
         session.add_to(&mut headers);
-        let response = self.post(request, headers, outbox, sent).await?;
+        let response = self.ask(asked, None, headers).await?;
         if !response.status.is_success() {
             let refusal = Refusal::read(response).await;
             let lost = session.id.is_some() && refusal.is_of_lost_session();
-            let answer = refusal.answer(id);
+            let answer = refusal.answer(asked.id);
             return if lost { Ok(Exchanged::Lost(answer)) } else { answer.map(Exchanged::Answer) };
         }
-        match answer::read(response, id, outbox, &self.rests).await {
+        match answer::read(response, asked, &self.rests).await {
             Ok(answer) => Ok(Exchanged::Answer(answer)),
-            Err(broken) => Box::pin(self.resume(session, broken, id, outbox)).await.map(Exchanged::Answer),
+            Err(broken) => Box::pin(self.resume(session, broken, asked)).await.map(Exchanged::Answer),
         }
     }
 
@@ -200,7 +184,7 @@ impl Remote {
             Some(channel) => Some(channel.target().clone()),
             None => None,
         };
-        let response = self.post_to(target, message, headers, outbox, None).await?;
+        let response = self.post(message, target, headers, outbox, None).await?;
         if response.status.is_success() {
             return answer::accepted(response).await.map(Ok);
         }
@@ -238,7 +222,8 @@ impl Remote {
         };
         let Kind::Request { id, .. } = initialize.kind() else { return Ok(()) };
         // Nothing else may be sent in the new session before it is complete, so it is not announced yet.
-        let (mut established, answer) = self.handshake(lost + 1, initialize, id, outbox, None, |_| ()).await?;
+        let (mut established, answer) =
+            self.handshake(lost + 1, Asked { request: initialize, id, outbox, sent: None }, |_| ()).await?;
         if let Some(error) = answer.part("/error") {
             return Err(Failure::new(Code::SessionLost, "The server refuses a new session").evidence("error", error));
         }
@@ -257,7 +242,7 @@ impl Remote {
         }
         for request in memory.requests() {
             let Kind::Request { id, .. } = request.kind() else { continue };
-            match self.exchange(&established, request, id, outbox, None).await? {
+            match self.exchange(&established, Asked { request, id, outbox, sent: None }).await? {
                 Exchanged::Answer(answer) if answer.part("/error").is_none() => {}
                 Exchanged::Answer(answer) => outbox.note(
                     &Failure::new(Code::ServerError, "The server's new session lacks something of the old one")

@@ -6,10 +6,10 @@ use crate::error::{Code, Failure, Result};
 use crate::http::{HeaderValue, Method, Request, StatusCode};
 use crate::remote::answer::{self, Broken, Position};
 use crate::remote::events::Events;
-use crate::remote::message::{Id, Message};
+use crate::remote::message::Message;
 use crate::remote::pause::Pause;
 use crate::remote::refusal::Refusal;
-use crate::remote::{Outbox, Remote, headers};
+use crate::remote::{Asked, Remote, headers};
 
 /// What came of asking for a stream.
 pub(super) enum Opened {
@@ -27,13 +27,7 @@ impl Remote {
     ///
     /// # Errors
     /// Why the stream broke off, and why it could not be taken up.
-    pub(super) async fn resume(
-        &self,
-        session: &Established,
-        broken: Broken,
-        id: &Id,
-        outbox: &Outbox,
-    ) -> Result<Message> {
+    pub(super) async fn resume(&self, session: &Established, broken: Broken, asked: Asked<'_>) -> Result<Message> {
         let (mut failure, mut position) = match broken {
             // Too large an event, or one that is no text, would come again.
             Broken::Stream(failure, position) if failure.code() == Code::ConnectionLost => (failure, position),
@@ -52,7 +46,7 @@ impl Remote {
             tokio::time::sleep(pause.next()).await;
             let why = match self.open_stream(session, Some(&last_id)).await {
                 Opened::Stream(events) => {
-                    match answer::stream(*events, Position::after(&last_id), id, outbox, &self.rests).await {
+                    match answer::stream(*events, Position::after(&last_id), asked, &self.rests).await {
                         Ok(answer) => return Ok(answer),
                         Err(Broken::Stream(why, read)) if why.code() == Code::ConnectionLost => {
                             refused = 0;

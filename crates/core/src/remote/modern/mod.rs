@@ -17,7 +17,7 @@ use super::answer;
 use super::message::{Id, Kind, Message};
 use super::method::{CALL_TOOL, LIST_TOOLS, LISTEN};
 use super::refusal::Refusal;
-use super::{Outbox, Remote, Sent, headers};
+use super::{Asked, Outbox, Remote, headers};
 use crate::error::{Code, Failure, Result};
 use crate::http::{HeaderMap, HeaderName, HeaderValue};
 use tools::Tools;
@@ -36,58 +36,41 @@ impl Remote {
     ///
     /// The end of a subscription without an answer comes back as the notification that tells the
     /// host of it.
-    pub(super) async fn modern_request(
-        &self,
-        request: &Message,
-        id: &Id,
-        outbox: &Outbox,
-        sent: Sent,
-    ) -> Result<Message> {
-        let headers = self.modern_headers(request);
-        match request.method() {
+    pub(super) async fn modern_request(&self, asked: Asked<'_>) -> Result<Message> {
+        let headers = self.modern_headers(asked.request);
+        match asked.request.method() {
             Some(LIST_TOOLS) => {
-                let answer = self.modern_exchange(request, headers, id, outbox, sent).await?;
-                Ok(self.learn(answer, outbox))
+                let answer = self.modern_exchange(asked, headers).await?;
+                Ok(self.learn(answer, asked.outbox))
             }
             Some(CALL_TOOL) => {
-                let answer = self.modern_exchange(request, headers.clone(), id, outbox, sent.clone()).await?;
+                let answer = self.modern_exchange(asked, headers.clone()).await?;
                 if !is_header_mismatch(&answer) {
                     return Ok(answer);
                 }
-                Box::pin(self.list_tools(request, outbox)).await;
-                let renewed = self.modern_headers(request);
-                if renewed == headers {
-                    Ok(answer)
-                } else {
-                    self.modern_exchange(request, renewed, id, outbox, sent).await
-                }
+                Box::pin(self.list_tools(asked.request, asked.outbox)).await;
+                let renewed = self.modern_headers(asked.request);
+                if renewed == headers { Ok(answer) } else { self.modern_exchange(asked, renewed).await }
             }
-            _ => self.modern_exchange(request, headers, id, outbox, sent).await,
+            _ => self.modern_exchange(asked, headers).await,
         }
     }
 
     /// POSTs a notification.
     pub(super) async fn modern_send(&self, notification: &Message, outbox: &Outbox) -> Result<()> {
-        let response = self.post(notification, self.modern_headers(notification), outbox, None).await?;
+        let response = self.post(notification, None, self.modern_headers(notification), outbox, None).await?;
         answer::accepted(response).await
     }
 
-    async fn modern_exchange(
-        &self,
-        request: &Message,
-        headers: HeaderMap,
-        id: &Id,
-        outbox: &Outbox,
-        sent: Sent,
-    ) -> Result<Message> {
-        let response = self.post(request, headers, outbox, sent).await?;
+    async fn modern_exchange(&self, asked: Asked<'_>, headers: HeaderMap) -> Result<Message> {
+        let response = self.ask(asked, None, headers).await?;
         if !response.status.is_success() {
-            return Refusal::read(response).await.answer(id);
+            return Refusal::read(response).await.answer(asked.id);
         }
-        match answer::read(response, id, outbox, &self.rests).await {
+        match answer::read(response, asked, &self.rests).await {
             Ok(answer) => Ok(answer),
-            Err(broken) if broken.in_stream() && request.method() == Some(LISTEN) => {
-                Ok(ended(id, &broken.into_failure()))
+            Err(broken) if broken.in_stream() && asked.request.method() == Some(LISTEN) => {
+                Ok(ended(asked.id, &broken.into_failure()))
             }
             Err(broken) => Err(broken.into_failure()),
         }
@@ -141,7 +124,8 @@ impl Remote {
             let Some(request) = listing(call, number, cursor.as_deref()) else { return };
             let Kind::Request { id, .. } = request.kind() else { return };
             let headers = self.modern_headers(&request);
-            let Ok(answer) = self.modern_exchange(&request, headers, id, outbox, None).await else { return };
+            let asked = Asked { request: &request, id, outbox, sent: None };
+            let Ok(answer) = self.modern_exchange(asked, headers).await else { return };
             if !matches!(answer.kind(), Kind::Response { error: false, .. }) {
                 return;
             }
