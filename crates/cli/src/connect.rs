@@ -47,7 +47,7 @@ pub(crate) struct ConnectArgs {
 /// to its requests, and on stderr.
 pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
     let notes = Notes::default();
-    let watch = match args.journal() {
+    let watch = match args.journal(&notes) {
         Ok(journal) => Watch { notes, journal: journal.map(Arc::new) },
         Err(failure) => return bridge(Err(failure), started, &Watch { notes, journal: None }),
     };
@@ -58,8 +58,7 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
 /// What `run` does when the arguments cannot be understood: a host shows the answer to its
 /// request and nothing else.
 pub(crate) fn refuse(error: &clap::Error, started: Instant) -> Result<ExitCode> {
-    let failure = Failure::new(Code::UsageInvalid, "mcp-mtls was started with arguments that it does not understand")
-        .because(misunderstood(error))
+    let failure = Failure::new(Code::UsageInvalid, format!("mcp-mtls cannot be started: {}", misunderstood(error)))
         .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
     bridge(Err(failure), started, &Watch::default())
 }
@@ -75,14 +74,14 @@ fn misunderstood(error: &clap::Error) -> String {
     let flag = argument.split(['=', ' ']).next().unwrap_or_default();
     let told = if flag.starts_with('-') { format!("`{flag}`") } else { "an argument".to_owned() };
     match error.kind() {
-        ErrorKind::UnknownArgument if flag.starts_with('-') => format!("There is no flag {told}."),
-        ErrorKind::UnknownArgument => "There is one argument too many.".to_owned(),
+        ErrorKind::UnknownArgument if flag.starts_with('-') => format!("there is no flag {told}"),
+        ErrorKind::UnknownArgument => "there is one argument too many".to_owned(),
         ErrorKind::MissingRequiredArgument if flag.starts_with('-') => {
-            format!("{told} is missing, which another needs.")
+            format!("{told} is missing, which another flag needs")
         }
-        ErrorKind::MissingRequiredArgument => "The name of an entry, or a URL, is missing.".to_owned(),
-        ErrorKind::ArgumentConflict => format!("{told} is given twice."),
-        _ => format!("The value of {told} cannot be used."),
+        ErrorKind::MissingRequiredArgument => "the name of an entry, or a URL, is missing".to_owned(),
+        ErrorKind::ArgumentConflict => format!("{told} is given twice"),
+        _ => format!("the value of {told} cannot be used"),
     }
 }
 
@@ -165,12 +164,12 @@ impl Observer for Watch {
 }
 
 impl ConnectArgs {
-    fn journal(&self) -> Result<Option<Journal>> {
+    fn journal(&self, notes: &Notes) -> Result<Option<Journal>> {
         let detail = match (self.trace, self.trace_bodies) {
             (_, true) => Detail::Bodies,
             (true, false) => Detail::Messages,
             (false, false) => Detail::Failures,
         };
-        self.log_file.as_deref().map(|path| Journal::open(path, detail)).transpose()
+        self.log_file.as_deref().map(|path| Journal::open(path, detail, notes.clone())).transpose()
     }
 }

@@ -4,9 +4,9 @@
 //! up no message.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::macros::format_description;
+
+use crate::render::Notes;
 
 /// What is written beside failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +44,6 @@ struct Shared {
     waiting: AtomicUsize,
     /// Lines that were left out.
     lost: AtomicU64,
-    /// Whether writing failed; then nothing more is written.
-    broken: AtomicBool,
 }
 
 impl Journal {
@@ -51,26 +51,23 @@ impl Journal {
     ///
     /// # Errors
     /// `file-unwritable`.
-    pub(crate) fn open(path: &Path, detail: Detail) -> Result<Self> {
+    pub(crate) fn open(path: &Path, detail: Detail, notes: Notes) -> Result<Self> {
         let file = open(path).map_err(|why| {
             let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
-            Failure::new(Code::FileUnwritable, "The log file cannot be written")
-                .at(path.display().to_string())
+            Failure::new(Code::FileUnwritable, format!("The log file {} cannot be written", path.display()))
                 .because(why)
                 .fix("Correct `--log-file`, or remove it.")
         })?;
         let (lines, queue) = mpsc::sync_channel(LINES);
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
-        std::thread::spawn(move || write(file, &queue, &writer));
+        std::thread::spawn(move || write(file, &queue, &writer, &notes));
         Ok(Self { detail, lines, shared })
     }
 
     /// Writes that the process begins, and to what it connects.
     pub(crate) fn started(&self, name: Option<&str>, url: &str) {
-        let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
-        let told = serde_json::json!({ "version": version, "process": process, "name": name, "url": url });
-        self.line("started", &told);
+        self.line("started", &serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "name": name, "url": url }));
     }
 
     /// Writes why the process ends.
@@ -95,7 +92,7 @@ impl Journal {
             && matches!(message.kind(), Kind::Response { error: true, .. })
             && let Some(data) = message.part("/error/data").filter(|data| data["source"] == "mcp-mtls")
         {
-            self.line("failure", &serde_json::json!({ "id": id(message), "failure": data }));
+            self.line("failure", &Answered { id: id(message), failure: data });
         }
         if self.detail == Detail::Failures {
             return;
@@ -126,7 +123,7 @@ impl Journal {
     /// Waits until all is written, but not long.
     pub(crate) fn finish(&self) {
         for _ in 0..FINISH {
-            if self.shared.waiting.load(Ordering::Acquire) == 0 || self.shared.broken.load(Ordering::Relaxed) {
+            if self.shared.waiting.load(Ordering::Acquire) == 0 {
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -137,6 +134,7 @@ impl Journal {
         #[derive(Serialize)]
         struct Entry<'a, T> {
             time: String,
+            process: u32,
             event: &'static str,
             #[serde(skip_serializing_if = "Option::is_none")]
             lost: Option<u64>,
@@ -148,7 +146,11 @@ impl Journal {
             return;
         }
         let lost = Some(self.shared.lost.swap(0, Ordering::Relaxed)).filter(|lost| *lost > 0);
-        let Ok(mut line) = serde_json::to_string(&Entry { time: now(), event, lost, rest }) else { return };
+        let Ok(mut line) =
+            serde_json::to_string(&Entry { time: now(), process: std::process::id(), event, lost, rest })
+        else {
+            return;
+        };
         line.push('\n');
         let size = line.len();
         self.shared.waiting.fetch_add(size, Ordering::AcqRel);
@@ -177,6 +179,14 @@ struct Line<'a> {
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
+}
+
+/// An error of ours with which a request was answered.
+#[derive(Serialize)]
+struct Answered {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Box<RawValue>>,
+    failure: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -210,7 +220,7 @@ fn open(path: &Path) -> Result<File, String> {
         return Err("It is not a regular file.".to_owned());
     }
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
+    options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ALONE);
     let file = options.open(path).map_err(words)?;
@@ -219,14 +229,35 @@ fn open(path: &Path) -> Result<File, String> {
     Ok(file)
 }
 
-/// Writes each line by one call, so that several processes can share a file.
-fn write(mut file: File, queue: &mpsc::Receiver<String>, shared: &Shared) {
+/// Writes each line by one call, so that several processes can share a file. What cannot be written
+/// is counted as lost, and told once.
+fn write(mut file: File, queue: &mpsc::Receiver<String>, shared: &Shared, notes: &Notes) {
+    let mut told = false;
+    // A line that a full disk cut, by us or by another, must not swallow the next one.
+    let mut cut = ends_within_a_line(&file);
     for line in queue {
-        if !shared.broken.load(Ordering::Relaxed) && file.write_all(line.as_bytes()).is_err() {
-            shared.broken.store(true, Ordering::Relaxed);
+        let text = if cut { format!("\n{line}") } else { line };
+        let size = text.len() - usize::from(cut);
+        match file.write_all(text.as_bytes()) {
+            Ok(()) => cut = false,
+            Err(error) => {
+                cut = ends_within_a_line(&file);
+                shared.lost.fetch_add(1, Ordering::Relaxed);
+                if !std::mem::replace(&mut told, true) {
+                    notes.tell(format!("warning: the log file cannot be written: {error}"));
+                }
+            }
         }
-        shared.waiting.fetch_sub(line.len(), Ordering::AcqRel);
+        shared.waiting.fetch_sub(size, Ordering::AcqRel);
     }
+}
+
+/// Whether the last byte of the file is no line break.
+fn ends_within_a_line(file: &File) -> bool {
+    let mut last = [0];
+    let mut file = file;
+    let read = file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last));
+    read.is_ok() && last != *b"\n"
 }
 
 #[cfg(unix)]

@@ -91,12 +91,30 @@ impl Failure {
         &self.0
     }
 
+    /// Whether no connection came to be, so that no server has seen anything.
+    pub(crate) fn is_of_connecting(&self) -> bool {
+        let connected = self.0.evidence.contains_key(CONNECTED);
+        match self.0.code {
+            Code::TimedOut => !connected,
+            Code::NameUnresolved | Code::ConnectFailed | Code::ProxyFailed | Code::TlsFailed | Code::NotTls => true,
+            _ => false,
+        }
+    }
+
+    /// Says that there was a connection when it failed.
+    pub(crate) fn connected(self) -> Self {
+        self.evidence(CONNECTED, true)
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
     }
 }
+
+/// The name in the evidence.
+const CONNECTED: &str = "connected";
 
 impl fmt::Display for Failure {
     /// One line: what failed, then the first reason and the first fix.

@@ -23,7 +23,7 @@ async fn b13_http_errors_become_answers() {
         (reply::text(200, "<html><title>Sign in</title>"), "protocol-violation", "Sign in"),
         (reply::json(200, "{\"jsonrpc\":\"2.0\",\"id\":999,\"result\":{}}"), "protocol-violation", "other ids"),
         (reply::json(200, "{\"jsonrpc\":"), "protocol-violation", "not valid JSON"),
-        (reply::empty(202), "protocol-violation", "nothing"),
+        (reply::empty(202), "protocol-violation", "only notifications are accepted"),
     ];
     for (response, code, words) in cases {
         let response = std::sync::Mutex::new(Some(response));

@@ -51,6 +51,6 @@ async fn a_request_beyond_the_cap_is_answered_and_the_next_one_works() {
     host.send_raw("\"}}").await;
     let answer = host.recv().await;
     assert_eq!(answer["id"], "large");
-    assert_eq!(answer["error"]["data"]["code"], "message-too-large", "{answer:#}");
+    assert_eq!(answer["error"]["data"]["code"], "host-message-invalid", "{answer:#}");
     assert!(host.request("ping", json!({})).await["result"].is_object());
 }

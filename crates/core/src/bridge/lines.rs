@@ -13,8 +13,8 @@ pub(super) struct Lines<R> {
     buffer: BytesMut,
     /// How much of the buffer is known to hold no line break.
     searched: usize,
-    /// The beginning of a line that is too long, while its rest is being skipped.
-    skipping: Option<Bytes>,
+    /// The ends of a line that is too long, while what is between them is being skipped.
+    skipping: Option<Ends>,
 }
 
 /// What was read.
@@ -22,10 +22,25 @@ pub(super) struct Lines<R> {
 pub(super) enum Line {
     /// A line that is not empty, without its end.
     Text(Bytes),
-    /// The beginning of a line beyond the limit, whose rest was skipped.
-    TooLong(Bytes),
+    /// The ends of a line beyond the limit, of which the rest was skipped.
+    TooLong(Ends),
     /// The input has ended, or cannot be read any more.
     End,
+}
+
+/// The ends of a line.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) beginning: Bytes,
+    pub(super) end: Vec<u8>,
+}
+
+impl Ends {
+    /// Goes on with what follows.
+    fn follow(&mut self, text: &[u8]) {
+        self.end.extend_from_slice(&text[text.len().saturating_sub(END)..]);
+        self.end.drain(..self.end.len().saturating_sub(END));
+    }
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
@@ -39,8 +54,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 let line = self.buffer.split_to(self.searched + at + 1).freeze();
                 self.searched = 0;
-                if let Some(beginning) = self.skipping.take() {
-                    return Line::TooLong(beginning);
+                if let Some(mut ends) = self.skipping.take() {
+                    ends.follow(&line);
+                    return Line::TooLong(ends);
                 }
                 if !line.trim_ascii().is_empty() {
                     return Line::Text(line);
@@ -49,11 +65,15 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             self.searched = self.buffer.len();
             if self.skipping.is_none() && self.buffer.len() > self.limit {
-                self.skipping = Some(Bytes::copy_from_slice(&self.buffer[..BEGINNING.min(self.limit)]));
+                let beginning = Bytes::copy_from_slice(&self.buffer[..END.min(self.limit)]);
+                let mut ends = Ends { beginning, end: Vec::new() };
+                ends.follow(&self.buffer);
+                self.skipping = Some(ends);
                 // Its memory is given back.
                 self.buffer = BytesMut::new();
                 self.searched = 0;
-            } else if self.skipping.is_some() {
+            } else if let Some(ends) = &mut self.skipping {
+                ends.follow(&self.buffer);
                 self.buffer.clear();
                 self.searched = 0;
             }
@@ -70,7 +90,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         let line = self.buffer.split().freeze();
         self.searched = 0;
         match self.skipping.take() {
-            Some(beginning) => Line::TooLong(beginning),
+            Some(mut ends) => {
+                ends.follow(&line);
+                Line::TooLong(ends)
+            }
             None if line.trim_ascii().is_empty() => Line::End,
             None => Line::Text(line),
         }
@@ -78,8 +101,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 }
 
 const CHUNK: usize = 16 << 10;
-/// How much of a line that is too long is looked at for its id.
-const BEGINNING: usize = 4 << 10;
+/// How much of each end of a line that is too long is looked at for its id.
+const END: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -114,7 +137,9 @@ mod tests {
     async fn a_line_that_is_too_long_is_skipped_and_the_next_is_read() {
         let long = tokio::io::repeat(b'x').take(MESSAGE_LIMIT as u64 + 1);
         let mut lines = Lines::new(long.chain(&b"\nnext\n"[..]));
-        assert!(matches!(lines.next().await, Line::TooLong(beginning) if beginning.iter().all(|byte| *byte == b'x')));
+        assert!(
+            matches!(lines.next().await, Line::TooLong(ends) if ends.end.ends_with(b"x\n") && ends.beginning.len() == END)
+        );
         assert_eq!(lines.next().await, Line::Text(Bytes::from_static(b"next\n")));
         assert_eq!(lines.next().await, Line::End);
         let mut lines = Lines::new(tokio::io::repeat(b'x').take(MESSAGE_LIMIT as u64 + 1));

@@ -24,7 +24,7 @@ use crate::remote::message::{Id, Kind, Message};
 use crate::remote::method::{CANCELLED, DISCOVER, INITIALIZE, INITIALIZED};
 use crate::remote::{MESSAGE_LIMIT, Observer, Outbox, Remote};
 use end::{End, Outcome, Stop};
-use lines::{Line, Lines};
+use lines::{Ends, Line, Lines};
 use order::{Done, Order};
 use pending::{Cancel, Era, Pending};
 
@@ -87,7 +87,7 @@ struct Bridge {
     /// Reads the server's own stream, which ends with the bridge or when the host begins anew.
     listener: Mutex<JoinSet<()>>,
     outcome: Mutex<Outcome>,
-    /// A beginning that failed after a long wait, and when.
+    /// A probe that could not connect after a long wait, and when.
     slow: Mutex<Option<(Instant, Failure)>>,
 }
 
@@ -115,8 +115,8 @@ impl Bridge {
             };
             let text = match line {
                 Line::Text(text) => text,
-                Line::TooLong(beginning) => {
-                    self.refuse(&beginning, work);
+                Line::TooLong(ends) => {
+                    self.refuse(&ends, work);
                     continue;
                 }
                 Line::End => return End::Eof,
@@ -247,14 +247,16 @@ impl Bridge {
         let answer = answer.unwrap_or_else(|_| Err(remote.timed_out()));
         locked(&self.outcome).began(message.method() == Some(INITIALIZE), &answer);
         if let Err(failure) = &answer
+            && message.method() == Some(DISCOVER)
             && began.elapsed() > QUICK
+            && failure.is_of_connecting()
         {
             *locked(&self.slow) = Some((Instant::now(), failure.clone()));
         }
         answer
     }
 
-    /// The failure that the host has just waited for: it tries `initialize` when `server/discover`
+    /// The failure to connect that the host has just waited for: it tries `initialize` when `server/discover`
     /// has failed, and would wait as long again, or give up before it is told anything.
     fn waited_for_already(&self) -> Option<Failure> {
         let (when, failure) = locked(&self.slow).take()?;
@@ -295,11 +297,11 @@ impl Bridge {
     }
 
     /// Answers a message that is longer than any that passes.
-    fn refuse(&self, beginning: &[u8], work: &mut JoinSet<()>) {
-        let Some(id) = Message::id_of_beginning(beginning) else {
+    fn refuse(&self, ends: &Ends, work: &mut JoinSet<()>) {
+        let Some(id) = Message::id_of_ends(&ends.beginning, &ends.end) else {
             return self.answer_nobody("it is longer than 256 MiB");
         };
-        let failure = Failure::new(Code::MessageTooLarge, "A message of the host is too large")
+        let failure = Failure::new(Code::HostMessageInvalid, "A message of the host is too large")
             .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20));
         let reply = reply::error(Some(&id), &failure);
         self.pending.insert(id, Era::Legacy, watch::channel(true).1);

@@ -202,7 +202,7 @@ impl Entry {
                 warnings.push(format!("{origin}: not used, since the MCP transport sets this header"));
                 continue;
             }
-            if OURS.contains(&name.as_str()) {
+            if OURS.contains(&name.as_str()) || name.as_str().starts_with("mcp-param-") {
                 return Err(wrong(format!("The header `{}` cannot be set", header.name))
                     .because("The connection sets it by itself.")
                     .fix("Remove it."));
@@ -343,12 +343,14 @@ fn is_loopback(url: &Url) -> bool {
 const OURS_QUIETLY: [&str; 2] = ["accept", "content-type"];
 
 /// Headers of the connection, the transport and the session.
-const OURS: [&str; 11] = [
+const OURS: [&str; 13] = [
     "connection",
     "content-length",
     "host",
     "keep-alive",
     "last-event-id",
+    "mcp-method",
+    "mcp-name",
     "mcp-protocol-version",
     "mcp-session-id",
     "te",

@@ -232,6 +232,7 @@ impl Lease {
                     headers: parts.headers,
                     body,
                     not_renewed: None,
+                    own: Arc::default(),
                     record,
                 })
             }

@@ -63,6 +63,8 @@ pub(crate) struct Response {
     pub(crate) body: Body,
     /// Of a 401: why the entry's headers could not be made again.
     pub(crate) not_renewed: Option<Failure>,
+    /// The entry's headers that its request carried.
+    own: Arc<HeaderMap>,
     record: Record,
 }
 
@@ -114,6 +116,10 @@ impl Client {
         if response.status != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
+        if let Some(sent) = &request.sent {
+            // Not on its way any more, until it is sent again.
+            sent.send_replace(false);
+        }
         match self.credentials.renew(&carried).await {
             Ok(None) => Ok(response),
             Ok(Some(renewed)) => {
@@ -129,14 +135,15 @@ impl Client {
     }
 
     /// Sends the request with these headers of the entry, and follows redirects within the origin.
-    async fn follow(&self, request: &Request, own: &HeaderMap) -> Result<Response> {
+    async fn follow(&self, request: &Request, own: &Arc<HeaderMap>) -> Result<Response> {
         let mut url = match &request.target {
             Some(target) => self.of_origin(target.clone())?,
             None => self.url.clone(),
         };
         for _ in 0..=MAX_REDIRECTS {
             let outgoing = outgoing(&url, request, own)?;
-            let response = self.exchange(outgoing, request.sent.as_ref()).await?;
+            let mut response = self.exchange(outgoing, request.sent.as_ref()).await?;
+            response.own = Arc::clone(own);
             if !response.status.is_redirection() || response.status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
@@ -257,23 +264,33 @@ impl Response {
         self.body.tls().identity().is_some() && self.record.lock().offer == Offer::NotAsked
     }
 
-    /// The body, and what can explain a word about the certificate in it.
+    /// The body, and what can explain the words in it.
     pub(crate) fn split(self) -> (Explain, Body) {
-        (Explain { record: self.record, tls: Arc::clone(self.body.tls()) }, self.body)
+        (Explain { record: self.record, tls: Arc::clone(self.body.tls()), own: self.own }, self.body)
     }
 }
 
-/// Explains what a response says of the client certificate.
+/// Explains what a response says, of the client certificate above all.
 #[derive(Debug)]
 pub(crate) struct Explain {
     record: Record,
     tls: Arc<Tls>,
+    own: Arc<HeaderMap>,
 }
 
 impl Explain {
     /// The failure for a client certificate that was missing or refused, as the answer's words say.
     pub(crate) fn refused(&self, words: &str) -> Failure {
         self.tls.explain_refused(&self.record, words)
+    }
+
+    /// Text of the server without the values of the entry's headers, which some servers repeat in
+    /// their errors.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        let values = self.own.values().filter_map(|value| value.to_str().ok());
+        // A scheme such as Bearer says nothing, and a short word would take away what stands there by chance.
+        let words = values.flat_map(|value| [value].into_iter().chain(value.split(' '))).filter(|word| word.len() >= 8);
+        words.fold(text.to_owned(), |text, word| text.replace(word, "\u{2026}"))
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn in_words(error: &hyper::Error) -> String {
     match io_kind(error) {
         Some(kind) if is_silence(kind) => "Nothing came from it any more.".to_owned(),
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "The connection was reset.".to_owned(),
-        Some(io::ErrorKind::UnexpectedEof) => "The connection was closed without TLS's closing word.".to_owned(),
+        Some(io::ErrorKind::UnexpectedEof) => "The connection was closed without notice.".to_owned(),
         _ => format!("The HTTP library says: {error}."),
     }
 }
@@ -90,6 +90,7 @@ pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
             .because(format!("TCP reached {address}, and the TLS handshake was not finished."))
             .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back."),
         Step::Open => failure
+            .connected()
             .because(format!("{address} is connected, and its answer did not come."))
             .fix("Raise `timeout` if the server is slow."),
     }

@@ -4,9 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::events::{self, Event, Events};
-use super::message::{Kind, Message};
+use super::message::{Kind, Malformed, Message};
 use super::refusal::not_mcp;
 use super::{Asked, MESSAGE_LIMIT, Outbox};
 use crate::error::{Code, Failure, Result};
@@ -71,6 +72,8 @@ impl Position {
 /// Reads the answer to a request from a successful response; other messages go to its outbox. What is left of an event stream after the answer is read in the background, so that its
 /// connection is used again.
 pub(super) async fn read(response: Response, asked: Asked<'_>, rests: &Mutex<JoinSet<()>>) -> Result<Message, Broken> {
+    // An answer that the host cannot take yet is left with the server.
+    asked.outbox.room().await;
     match response.media_type().as_str() {
         "application/json" => Ok(json(response.body, asked).await?),
         "text/event-stream" => stream(Events::new(response.body), Position::default(), asked, rests).await,
@@ -96,6 +99,7 @@ pub(super) async fn stream(
         let mut answer = None;
         for message in event.messages {
             match message.kind() {
+                Kind::Response { .. } if !message.is_sound() => malformed = malformed.or(Some(Malformed::NotMessage)),
                 Kind::Response { id: Some(of), .. } if of == asked.id => answer = Some(message),
                 Kind::Response { id: None, .. } => answer = Some(message.with_id(asked.id)),
                 _ => pass(asked.outbox, message).await,
@@ -109,8 +113,8 @@ pub(super) async fn stream(
         }
     }
     let failure = match malformed {
-        Some(malformed) => events::no_message(malformed),
-        None => Failure::new(Code::ConnectionLost, "The server ended the stream without the answer")
+        Some(malformed) if position.last_id.is_none() => events::no_message(malformed),
+        _ => Failure::new(Code::ConnectionLost, "The server ended the stream without the answer")
             .because("The request may have been carried out all the same."),
     };
     Err(Broken::Stream(failure, position))
@@ -134,6 +138,7 @@ async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
     let mut answer = None;
     for message in events::read(body.collect(MESSAGE_LIMIT).await?.into())? {
         match message.kind() {
+            Kind::Response { .. } if !message.is_sound() => {}
             Kind::Response { id: Some(of), .. } if of == asked.id => answer = Some(message),
             // The server could not tell whose error it is; it can be of this request only.
             Kind::Response { id: None, .. } => answer = Some(message.with_id(asked.id)),
@@ -142,23 +147,26 @@ async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
     }
     answer.ok_or_else(|| {
         Failure::new(Code::ProtocolViolation, "The server's response holds no answer to the request")
-            .because("Its messages have other ids.")
+            .because("Its messages have other ids, or are no answers of JSON-RPC 2.0.")
     })
 }
 
 async fn drain(mut events: Events, outbox: Outbox) {
     let mut settling = events.settling();
-    let mut limit = SETTLING;
+    let mut until = Instant::now() + SETTLING;
     loop {
-        match tokio::time::timeout(limit, events.next()).await {
+        match tokio::time::timeout_at(until, events.next()).await {
             Ok(Some(Ok(event))) => {
+                if !event.messages.is_empty() {
+                    until = Instant::now() + REST;
+                }
                 for message in event.messages {
                     pass(&outbox, message).await;
                 }
             }
             Err(_) if settling.is_some() => {
                 settling = None;
-                limit = REST;
+                until = Instant::now() + REST;
             }
             // A server that never ends its streams would otherwise use up its connections and ours.
             _ => return,
@@ -173,7 +181,7 @@ async fn pass(outbox: &Outbox, message: Message) {
 
 const ACCEPTED_BODY: usize = 64 << 10;
 const ACCEPTED_TIME: Duration = Duration::from_millis(50);
-/// How long a stream may say nothing after its answer before it is closed.
+/// How long a stream may bring no message after its answer before it is closed.
 const REST: Duration = Duration::from_secs(2);
 /// How long the end of a stream is expected after the answer.
 const SETTLING: Duration = Duration::from_millis(5);

@@ -82,7 +82,12 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Events<S> {
 
 /// The messages of a body of the server.
 pub(super) fn read(text: Bytes) -> Result<Vec<Message>> {
-    Message::read(text).into_iter().collect::<Result<_, _>>().map_err(no_message)
+    Message::read(without_mark(text)).into_iter().collect::<Result<_, _>>().map_err(no_message)
+}
+
+/// The text without the byte order mark that some servers begin with (RFC 8259, section 8.1).
+pub(super) fn without_mark(text: Bytes) -> Bytes {
+    if text.starts_with(b"\xef\xbb\xbf") { text.slice(3..) } else { text }
 }
 
 /// The failure for what a server sent instead of a message.

@@ -79,6 +79,12 @@ impl Outbox {
         self.queue.send(Parcel { message, _room: room }).await.map_err(|_| Gone)
     }
 
+    /// Waits until there is any room.
+    pub(super) async fn room(&self) {
+        // An error would say that the outbox is closed, which is told when something is sent.
+        drop(self.room.acquire().await);
+    }
+
     /// Hands a message over if there is room.
     pub(crate) fn try_send(&self, message: Message) {
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size(&message)) else { return };

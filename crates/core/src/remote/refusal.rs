@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::events::without_mark;
 use super::message::{Id, Kind, Message};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::http::{Response, StatusCode, header};
@@ -74,21 +75,26 @@ impl Refusal {
 
     /// The JSON-RPC error in the body.
     fn error(&self) -> Option<Message> {
-        let messages = Message::read(self.body.clone().into()).into_iter().flatten();
-        messages.into_iter().find(|message| matches!(message.kind(), Kind::Response { error: true, .. }))
+        let messages = Message::read(without_mark(self.body.clone().into())).into_iter().flatten();
+        let is_error = |message: &Message| matches!(message.kind(), Kind::Response { error: true, .. });
+        messages.into_iter().find(|message| is_error(message) && message.is_sound())
     }
 }
 
 /// A successful response that is not MCP, told.
 pub(super) async fn not_mcp(response: Response) -> Failure {
     let (head, body) = parts(response).await;
+    if body.is_empty() {
+        return Failure::new(Code::ProtocolViolation, "The server answered the request with an empty body")
+            .at(format!("HTTP {}", head.status))
+            .because("A request is answered by a message; without one only notifications are accepted.")
+            .fix("Check that the URL is that of the MCP endpoint, with its path.");
+    }
     let media_type = if head.media_type.is_empty() { "nothing".to_owned() } else { quoted(&head.media_type) };
     Failure::new(Code::ProtocolViolation, "The server did not answer the request as an MCP server does")
         .at(format!("HTTP {}", head.status))
-        .because(format!(
-            "The answer is {media_type}, not application/json or text/event-stream; it begins {}.",
-            words(&body)
-        ))
+        .because(format!("The answer is {media_type}, not application/json or text/event-stream."))
+        .because(head.beginning())
         .fix("Check that the URL is that of the MCP endpoint, with its path.")
 }
 
@@ -97,6 +103,10 @@ struct Head {
     status: StatusCode,
     media_type: String,
     challenge: Option<String>,
+    /// How many seconds a client shall wait.
+    retry_after: Option<u64>,
+    /// The words of the body that say most, without secrets of ours.
+    said: String,
     certificate_not_asked: bool,
     /// Why the entry's headers could not be made again after a 401.
     not_renewed: Option<Failure>,
@@ -105,11 +115,14 @@ struct Head {
 }
 
 async fn parts(mut response: Response) -> (Head, Vec<u8>) {
-    let challenge = response.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let said = |name| response.headers.get(name).and_then(|value| value.to_str().ok());
+    let challenge = said(header::WWW_AUTHENTICATE).map(str::to_owned);
     let mut head = Head {
         status: response.status,
         media_type: response.media_type(),
-        challenge: challenge.map(quoted),
+        challenge: None,
+        retry_after: said(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()),
+        said: String::new(),
         certificate_not_asked: response.certificate_not_asked(),
         not_renewed: response.not_renewed.take(),
         refused: None,
@@ -117,28 +130,42 @@ async fn parts(mut response: Response) -> (Head, Vec<u8>) {
     let (explain, body) = response.split();
     let body = body.beginning(ERROR_BODY, ERROR_TIME).await;
     let text = String::from_utf8_lossy(&body);
+    head.challenge = challenge.map(|text| quoted(&explain.without_secrets(&text)));
+    head.said = first_words(&explain.without_secrets(&text));
     if CERTIFICATE_WORDS.iter().any(|words| text.contains(words)) {
-        head.refused = Some(explain.refused(&first_words(&text)));
+        head.refused = Some(explain.refused(&head.said));
     }
     (head, body)
 }
 
 impl Head {
+    /// With what the body begins.
+    fn beginning(&self) -> String {
+        if self.said.is_empty() {
+            "Its body is empty.".to_owned()
+        } else {
+            format!("Its answer begins {}.", quoted(&self.said))
+        }
+    }
+
     fn failure(self, body: &[u8]) -> Failure {
         if let Some(refused) = self.refused {
             return refused;
         }
         if String::from_utf8_lossy(body).contains(PLAIN_WORDS) {
             return Failure::new(Code::NotPlain, "The server speaks TLS, and the URL says http")
-                .because(format!("It answered {}.", words(body)))
+                .because(format!("It answered {}.", quoted(&self.said)))
                 .fix("Write https:// in the URL.");
         }
         let status = self.status.as_u16();
         let mut failure = Failure::new(Code::HttpStatus, format!("The server answered HTTP {}", self.status))
-            .because(format!("Its answer begins {}.", words(body)))
+            .because(self.beginning())
             .evidence("status", status);
         if let Some(challenge) = self.challenge {
             failure = failure.because(format!("It asks for credentials: {challenge}."));
+        }
+        if let Some(seconds) = self.retry_after {
+            failure = failure.because(format!("It asks to wait {seconds} s."));
         }
         if let Some(why) = self.not_renewed {
             let facts = why.facts();
@@ -152,20 +179,13 @@ impl Head {
         }
         match status {
             401 => failure
-                .fix("Send the credentials that it wants in `headers`: \"Authorization\": \"Bearer {env:TOKEN}\"."),
+                .fix("Send the credentials that it wants in `headers`: \"Authorization\": \"Bearer {env:TOKEN}\"; or renew those that are there."),
             403 => failure.fix("Have access granted to the owner of the certificate or the credentials."),
             404 | 405 => failure.fix("Check the path of the URL: it must be the MCP endpoint itself."),
             413 => failure.fix("Have the limit of the server, or of the proxy before it, raised."),
             _ => failure,
         }
     }
-}
-
-/// The words of a body that say most, quoted.
-fn words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let words = first_words(&text);
-    if words.is_empty() { "with nothing".to_owned() } else { quoted(&words) }
 }
 
 /// The title of a page, or the first line that is not empty.

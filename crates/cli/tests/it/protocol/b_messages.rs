@@ -165,8 +165,12 @@ async fn b4_each_beginning_has_its_own_session() {
     for initialize in posts(&requests, "initialize") {
         assert_eq!((of(initialize), initialize.header("mcp-protocol-version")), (None, None));
     }
-    let second: Vec<_> = requests[begun + 1..].iter().map(of).collect();
-    assert_eq!(second, vec![Some("testkit-session-2".to_owned()); second.len()]);
+    let (ended, second): (Vec<_>, Vec<_>) =
+        requests[begun..].iter().filter_map(of).partition(|session| session == "testkit-session-1");
+    // The session before is ended, and nothing else is said in it.
+    assert_eq!(ended.len(), 1);
+    assert_eq!(second, vec!["testkit-session-2".to_owned(); second.len()]);
+    assert_eq!(second.len() + 2, requests.len() - begun, "all but initialize and the end are in the second session");
     let ends = gets(&requests).map(of).collect::<Vec<_>>();
     assert_eq!(ends, [Some("testkit-session-1".to_owned()), Some("testkit-session-2".to_owned())]);
     assert_eq!(requests.last().map(|last| last.method.as_str()), Some("DELETE"));

@@ -41,14 +41,13 @@ struct State {
 }
 
 impl Channel {
-    /// Opens the stream and waits for the URL that the server names. What it says later goes to
+    /// Opens the stream and waits within the limit for the URL that the server names. What it says later goes to
     /// `outbox`, but for answers.
     ///
     /// # Errors
     /// As sending a request; `http-status`, `protocol-violation`, `redirect-refused` for a URL of
     /// another origin, `timed-out`.
-    pub(super) async fn open(client: &Client, outbox: &Outbox) -> Result<Self> {
-        let limit = (client.timeout() / 2).min(ENDPOINT_TIME);
+    pub(super) async fn open(client: &Client, outbox: &Outbox, limit: Duration) -> Result<Self> {
         let opened = tokio::time::timeout(limit, Self::connect(client)).await;
         let (target, events) = opened.unwrap_or_else(|_| Err(client.timed_out(limit)))?;
         let waiting = Arc::new(Waiting::default());
@@ -120,8 +119,8 @@ impl Waiting {
                 match asked {
                     // Whoever asked may have given up.
                     Some(asked) => drop(asked.send(message)),
-                    None if outbox.send(message).await.is_err() => return,
-                    None => {}
+                    // Without a reader of the rest, answers are waited for all the same.
+                    None => drop(outbox.send(message).await),
                 }
             }
         };
@@ -176,13 +175,18 @@ impl Remote {
         session.add_to(&mut headers);
         let post = self.ask(asked, Some(channel.target.clone()), headers);
         tokio::pin!(post);
+        let mut cut = false;
         let response = tokio::select! {
             response = &mut post => response?,
-            Ok(answer) = &mut answer => {
+            // What the server says to the POST still tells whether it was processed.
+            answer = &mut answer => if let Ok(answer) = answer {
                 // A server may answer before it has accepted, or without; its connection is used again if it does soon.
                 let _ = tokio::time::timeout(ACCEPTED_TIME, async { answer::accepted(post.await?).await }).await;
                 return Ok(Exchanged::Answer(answer));
-            }
+            } else {
+                cut = true;
+                post.await?
+            },
         };
         if !response.status.is_success() {
             let refusal = Refusal::read(response).await;
@@ -191,10 +195,10 @@ impl Remote {
             return if lost { Ok(Exchanged::Lost(answer)) } else { answer.map(Exchanged::Answer) };
         }
         answer::accepted(response).await?;
+        let answer = if cut { None } else { answer.await.ok() };
         answer
-            .await
             .map(Exchanged::Answer)
-            .map_err(|_| channel.lost().because("The request was sent before, and may have been carried out."))
+            .ok_or_else(|| channel.lost().because("The request was sent before, and may have been carried out."))
     }
 }
 
@@ -204,5 +208,3 @@ fn broken_off() -> Failure {
 
 /// How long a server may take to accept what it has answered.
 const ACCEPTED_TIME: Duration = Duration::from_millis(50);
-/// How long the server may take to name the URL: it is the first thing that it says.
-const ENDPOINT_TIME: Duration = Duration::from_secs(5);

@@ -16,7 +16,8 @@ impl Remote {
     /// that accepts and closes is not asked again at full rate.
     pub async fn listen(&self, outbox: &Outbox) {
         let mut pause = Pause::default();
-        loop {
+        // Without a session there is nothing to listen to: the host has ended it, or begins anew.
+        while self.session.is_initialized() {
             let session = self.session.current();
             tokio::select! {
                 outcome = self.listen_in(&session, outbox, &mut pause) => {
@@ -26,9 +27,6 @@ impl Remote {
                 }
                 // A server may lose a session and leave its stream open.
                 () = self.session.replaced(session.number) => {}
-            }
-            if !self.session.is_initialized() {
-                return;
             }
         }
     }
@@ -41,7 +39,7 @@ impl Remote {
         alive(pause, since);
         tokio::time::sleep(pause.next()).await;
         // A failure is told to the next request; here it is tried again.
-        let _ = self.recover(session.number, outbox).await;
+        let _ = self.recover(session, outbox).await;
         Ok(())
     }
 
@@ -68,7 +66,7 @@ impl Remote {
                 // the next request finds that out.
                 Opened::Lost(_) if !had_stream => std::future::pending().await,
                 Opened::Lost(_) => {
-                    if self.recover(session.number, outbox).await.is_ok() {
+                    if self.recover(session, outbox).await.is_ok() {
                         return Ok(());
                     }
                 }

@@ -7,10 +7,11 @@ mod resume;
 mod session;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answer;
 use super::message::{Kind, Message};
-use super::method::{CANCELLED, INITIALIZE};
+use super::method::{CANCELLED, INITIALIZE, INITIALIZED};
 use super::refusal::Refusal;
 use super::{Asked, Outbox, Remote, headers};
 use crate::config::Transport;
@@ -39,7 +40,11 @@ impl Remote {
         let session = self.session_to_use()?;
         let mut exchanged = self.exchange(&session, asked).await?;
         if let Exchanged::Lost(_) = exchanged {
-            Box::pin(self.recover(session.number, asked.outbox)).await?;
+            if let Some(sent) = asked.sent {
+                // Not on its way any more, so that a cancellation waits for the session that it goes out in.
+                sent.send_replace(false);
+            }
+            Box::pin(self.recover(&session, asked.outbox)).await?;
             exchanged = self.exchange(&self.session.current(), asked).await?;
         }
         match exchanged {
@@ -59,22 +64,19 @@ impl Remote {
             return Ok(());
         }
         let session = self.session_to_use()?;
-        let lost = match self.deliver(&session, message, outbox).await {
-            Ok(Err(lost)) => lost,
-            delivered => {
-                // A server that does not like it has heard it all the same.
-                self.session.memory().told(message);
-                return delivered?;
-            }
-        };
+        // Also when it takes too long, or fails: each session has to be told.
+        self.session.memory().told(message);
+        let Err(lost) = self.deliver(&session, message, outbox).await? else { return Ok(()) };
         if response_or_cancel {
             // What it is about was lost with the session.
             return Err(lost);
         }
-        Box::pin(self.recover(session.number, outbox)).await?;
-        let delivered = self.deliver(&self.session.current(), message, outbox).await;
-        self.session.memory().told(message);
-        delivered?
+        Box::pin(self.recover(&session, outbox)).await?;
+        if message.method() == Some(INITIALIZED) {
+            // It was part of the recovery.
+            return Ok(());
+        }
+        self.deliver(&self.session.current(), message, outbox).await?
     }
 
     /// The session in which the host's messages are sent.
@@ -89,6 +91,11 @@ impl Remote {
     pub(super) async fn end_session(&self) {
         let session = self.session.current();
         self.session.forget();
+        self.end(&session).await;
+    }
+
+    /// Tells the server that a session is not used any more.
+    async fn end(&self, session: &Established) {
         if session.id.is_none() {
             return;
         }
@@ -101,11 +108,15 @@ impl Remote {
 
     /// Opens the session that the host asks for.
     async fn begin(&self, asked: Asked<'_>) -> Result<Message> {
+        let before = self.session.current();
         let number = self.session.forget();
         *self.session.memory() = Memory::begun(asked.request);
         // The id counts from the head of the response on, since the server may ask before it answers.
         let early = |established: &Established| self.session.establish(established.clone());
-        let (mut established, answer) = self.handshake(number, asked, early).await?;
+        let named = Established { number, begun: number, ..Established::default() };
+        let (begun, _) =
+            tokio::join!(self.handshake(named, asked, early), tokio::time::timeout(FAREWELL, self.end(&before)),);
+        let (mut established, answer) = begun?;
         if !matches!(answer.kind(), Kind::Response { error: false, .. }) {
             self.session.forget();
             return Ok(answer);
@@ -119,11 +130,10 @@ impl Remote {
     /// as soon as it has a name.
     async fn handshake(
         &self,
-        number: u64,
+        mut established: Established,
         asked: Asked<'_>,
         early: impl Fn(&Established),
     ) -> Result<(Established, Message)> {
-        let mut established = Established { number, ..Established::default() };
         let refusal = if self.transport == Transport::HttpSse {
             None
         } else {
@@ -140,7 +150,9 @@ impl Remote {
             }
             Some(refusal)
         };
-        let channel = match (Channel::open(&self.client, asked.outbox).await, refusal) {
+        // As a second attempt it must leave time to tell how the first failed.
+        let limit = if refusal.is_some() { (self.timeout() / 2).min(SECOND_ATTEMPT) } else { self.timeout() };
+        let channel = match (Channel::open(&self.client, asked.outbox, limit).await, refusal) {
             (Ok(channel), _) => Arc::new(channel),
             // The server speaks neither transport; what it said first is about the one it should speak.
             (Err(_), Some(refusal)) => return Ok((established, refusal.answer(asked.id)?)),
@@ -194,14 +206,16 @@ impl Remote {
         if lost { Ok(Err(failure)) } else { Err(failure) }
     }
 
-    /// Opens a new session in place of the one of this number, unless that was done meanwhile:
+    /// Opens a new session in place of a lost one, unless that was done meanwhile:
     /// the host's own `initialize` and `notifications/initialized` again, its log level and its
     /// subscriptions. Whoever waited for an attempt that failed is told the same failure.
-    async fn recover(&self, lost: u64, outbox: &Outbox) -> Result<()> {
+    async fn recover(&self, lost: &Established, outbox: &Outbox) -> Result<()> {
         let before = self.session.attempts();
         let mut failed = self.session.recovery.lock().await;
-        if self.session.current().number != lost {
-            return Ok(());
+        let current = self.session.current();
+        if current.number != lost.number {
+            // Its successor, or that of another `initialize`, in which nothing of the old one is sent.
+            return if current.begun == lost.begun { Ok(()) } else { Err(no_session()) };
         }
         if let Some(failure) = &*failed
             && self.session.attempts() > before
@@ -215,19 +229,38 @@ impl Remote {
         opened
     }
 
-    async fn reopen(&self, lost: u64, outbox: &Outbox) -> Result<()> {
+    async fn reopen(&self, lost: &Established, outbox: &Outbox) -> Result<()> {
         let memory = self.session.memory().clone();
         let Some(initialize) = &memory.initialize else {
             return Err(no_session());
         };
         let Kind::Request { id, .. } = initialize.kind() else { return Ok(()) };
         // Nothing else may be sent in the new session before it is complete, so it is not announced yet.
-        let (mut established, answer) =
-            self.handshake(lost + 1, Asked { request: initialize, id, outbox, sent: None }, |_| ()).await?;
+        let named = Established { number: lost.number + 1, begun: lost.begun, ..Established::default() };
+        let asked = Asked { request: initialize, id, outbox, sent: None };
+        let (mut established, answer) = self.handshake(named, asked, |_| ()).await?;
+        let complete = self.complete(&mut established, &answer, memory, outbox).await;
+        // The host may have begun anew meanwhile.
+        if complete.is_ok() && self.session.current().number == lost.number {
+            self.session.establish(established);
+        } else {
+            let _ = tokio::time::timeout(FAREWELL, self.end(&established)).await;
+        }
+        complete
+    }
+
+    /// Tells a new session what the host has told the lost one.
+    async fn complete(
+        &self,
+        established: &mut Established,
+        answer: &Message,
+        memory: Memory,
+        outbox: &Outbox,
+    ) -> Result<()> {
         if let Some(error) = answer.part("/error") {
             return Err(Failure::new(Code::SessionLost, "The server refuses a new session").evidence("error", error));
         }
-        let revision = established.negotiated(&answer);
+        let revision = established.negotiated(answer);
         if revision != memory.revision {
             return Err(Failure::new(Code::SessionLost, "The server now speaks another revision of MCP").because(
                 format!(
@@ -238,11 +271,11 @@ impl Remote {
             ));
         }
         if let Some(initialized) = &memory.initialized {
-            self.deliver(&established, initialized, outbox).await??;
+            self.deliver(established, initialized, outbox).await??;
         }
         for request in memory.requests() {
             let Kind::Request { id, .. } = request.kind() else { continue };
-            match self.exchange(&established, Asked { request, id, outbox, sent: None }).await? {
+            match self.exchange(established, Asked { request, id, outbox, sent: None }).await? {
                 Exchanged::Answer(answer) if answer.part("/error").is_none() => {}
                 Exchanged::Answer(answer) => outbox.note(
                     &Failure::new(Code::ServerError, "The server's new session lacks something of the old one")
@@ -254,10 +287,6 @@ impl Remote {
                     return Err(Failure::new(Code::SessionLost, "The server lost its new session at once"));
                 }
             }
-        }
-        // The host may have begun anew meanwhile.
-        if self.session.current().number == lost {
-            self.session.establish(established);
         }
         Ok(())
     }
@@ -278,3 +307,8 @@ fn not_recovered(failure: &Failure) -> Failure {
     let told = facts.place.iter().fold(told, |told, place| told.at(place.clone()));
     facts.fix.iter().fold(told, |told, fix| told.fix(fix.clone())).fix("Start the connection anew in the host.")
 }
+
+/// How long a server may take to show that it speaks HTTP+SSE: it says so first of all.
+const SECOND_ATTEMPT: Duration = Duration::from_secs(5);
+/// How long ending a session may take that is not used any more.
+const FAREWELL: Duration = Duration::from_secs(2);

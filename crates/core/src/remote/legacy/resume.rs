@@ -95,6 +95,8 @@ impl Remote {
             StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
                 Opened::Later(failure)
             }
+            // Credentials are renewed, and access is granted.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Opened::Later(failure),
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Opened::Later(failure),
             // 405 is the normal word of a server without one.
             _ => Opened::Never(failure),

@@ -30,6 +30,8 @@ pub(in crate::remote) struct Session {
 pub(super) struct Established {
     /// Counts the sessions, to tell a lost one from its successor.
     pub(super) number: u64,
+    /// The number that it began with: that of the host's `initialize`.
+    pub(super) begun: u64,
     /// `Mcp-Session-Id`, of a server that has sessions.
     pub(super) id: Option<HeaderValue>,
     /// `MCP-Protocol-Version`, when the revision has that header.
@@ -84,7 +86,7 @@ impl Session {
     pub(super) fn forget(&self) -> u64 {
         *self.memory() = Memory::default();
         let number = self.current.borrow().number + 1;
-        self.establish(Established { number, ..Established::default() });
+        self.establish(Established { number, begun: number, ..Established::default() });
         number
     }
 

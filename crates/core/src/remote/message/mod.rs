@@ -6,11 +6,15 @@
 
 mod envelope;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use envelope::Scanned;
 
 use super::method::{CANCELLED, DISCOVER, INITIALIZE, INITIALIZED, LISTEN};
 
@@ -21,6 +25,7 @@ pub struct Message {
     kind: Kind,
     /// The revision that the message names itself.
     revision: Option<Box<str>>,
+    sound: bool,
 }
 
 /// What a message is, by its envelope.
@@ -91,33 +96,46 @@ impl Message {
         let text = one_line(text);
         let Ok(json) = std::str::from_utf8(&text) else { return vec![Err(Malformed::NotUtf8)] };
         if !json.trim_start().starts_with('[') {
-            return vec![envelope::scan(json).map(|(kind, revision)| Self { raw: trimmed(&text), kind, revision })];
+            return vec![envelope::scan(json).map(|scanned| Self::new(trimmed(&text), scanned))];
         }
         let Ok(members) = serde_json::from_str::<Vec<&RawValue>>(json) else { return vec![Err(Malformed::NotJson)] };
         if members.is_empty() {
             return vec![Err(Malformed::NotMessage)];
         }
         let read = |member: &RawValue| {
-            let (kind, revision) = envelope::scan(member.get())?;
-            Ok(Self { raw: text.slice_ref(member.get().as_bytes()), kind, revision })
+            let scanned = envelope::scan(member.get())?;
+            Ok(Self::new(text.slice_ref(member.get().as_bytes()), scanned))
         };
         members.into_iter().map(read).collect()
     }
 
-    /// The id of a request that is too long to be read, when id and method stand in its beginning.
-    pub(crate) fn id_of_beginning(text: &[u8]) -> Option<Id> {
-        let whole = std::str::from_utf8(text).or_else(|error| std::str::from_utf8(&text[..error.valid_up_to()]));
-        envelope::id_of_beginning(whole.ok()?)
+    /// The id of a request that is too long to be read, when its method stands in its beginning, and
+    /// its id there or at its end: some libraries write it last.
+    pub(crate) fn id_of_ends(beginning: &[u8], end: &[u8]) -> Option<Id> {
+        let found = envelope::Found::in_beginning(&String::from_utf8_lossy(beginning));
+        let id = found.id.or_else(|| envelope::id_at_end(&String::from_utf8_lossy(end)));
+        id.filter(|_| found.method)
     }
 
     /// A response that we made; `text` is on one line.
     pub(crate) fn response(text: Bytes, id: Option<Id>) -> Self {
-        Self { raw: text, kind: Kind::Response { id, error: true }, revision: None }
+        Self { raw: text, kind: Kind::Response { id, error: true }, revision: None, sound: true }
     }
 
     /// A `notifications/cancelled` that we made; `text` is on one line.
     pub(super) fn cancelled(text: Bytes) -> Self {
-        Self { raw: text, kind: Kind::Notification { method: CANCELLED.to_owned() }, revision: None }
+        Self { raw: text, kind: Kind::Notification { method: CANCELLED.to_owned() }, revision: None, sound: true }
+    }
+
+    fn new(raw: Bytes, scanned: Scanned) -> Self {
+        Self { raw, kind: scanned.kind, revision: scanned.revision, sound: scanned.sound }
+    }
+
+    /// Whether a response has the form that JSON-RPC 2.0 wants; an object with an `error` may be
+    /// that of something else, such as OAuth.
+    #[must_use]
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
     }
 
     /// The text, without line breaks.
@@ -166,11 +184,15 @@ impl Message {
         Self { raw: text.into(), ..self.clone() }
     }
 
-    /// A part of the message by its JSON pointer (RFC 6901). It parses the whole message, so it
+    /// A part of the message by a JSON pointer (RFC 6901) of plain names. It parses the whole message, so it
     /// is for the few messages whose parts matter.
     #[must_use]
     pub fn part(&self, pointer: &str) -> Option<serde_json::Value> {
-        serde_json::from_slice::<serde_json::Value>(&self.raw).ok()?.pointer(pointer).cloned()
+        // Only the part itself has to fit a value: what lies beside it may hold half a surrogate
+        // pair, or go deeper than one is read.
+        let text = std::str::from_utf8(&self.raw).ok()?;
+        let part = pointer.split('/').skip(1).try_fold(text, member)?;
+        serde_json::from_str(part).ok()
     }
 
     /// The id of the request that a `notifications/cancelled` names.
@@ -215,7 +237,7 @@ impl Message {
             None => [b"{\"id\":", id.raw.as_bytes(), b",", &text[1..]].concat(),
         };
         let error = matches!(self.kind, Kind::Response { error: true, .. });
-        Self { raw: raw.into(), kind: Kind::Response { id: Some(id.clone()), error }, revision: None }
+        Self { raw: raw.into(), kind: Kind::Response { id: Some(id.clone()), error }, ..self.clone() }
     }
 }
 
@@ -249,6 +271,11 @@ impl Hash for Id {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.value.hash(state);
     }
+}
+
+/// A member of an object, as written.
+pub(super) fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
+    serde_json::from_str::<HashMap<Cow<'_, str>, &'a RawValue>>(object).ok()?.remove(name).map(RawValue::get)
 }
 
 /// The text with its line breaks turned into blanks. In valid JSON they stand between tokens only.

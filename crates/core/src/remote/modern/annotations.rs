@@ -89,7 +89,7 @@ impl Found {
             return Err(format!("the `{KEYWORD}` {name} is there twice"));
         }
         self.annotations.push(Annotation { header, path });
-        Ok(())
+        if self.annotations.len() > MOST { Err(format!("there are more than {MOST} `{KEYWORD}`")) } else { Ok(()) }
     }
 }
 
@@ -105,6 +105,8 @@ fn is_primitive(kind: Option<&Value>) -> bool {
     }
 }
 
+/// How many headers one tool may add to a call; servers and proxies take no more.
+const MOST: usize = 100;
 /// The keyword of the annotation.
 pub(super) const KEYWORD: &str = "x-mcp-header";
 

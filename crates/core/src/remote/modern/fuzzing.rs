@@ -52,11 +52,11 @@ fn learned(tools: &Tools, listing: &Message) -> HashMap<String, Vec<Annotation>>
     };
     let mut kept = Vec::new();
     for tool in &all {
-        let value: Value = serde_json::from_str(tool).unwrap_or_default();
+        let shape = super::tools::Shape::of(tool);
         // A tool without a readable name is remembered under none.
-        let name = value["name"].as_str().map_or_else(|| name_alone(tool), str::to_owned);
+        let name = shape.name();
         known.remove(&name);
-        if let Ok(annotations) = annotations::of(&value["inputSchema"]) {
+        if let Ok(annotations) = annotations::of(&shape.schema()) {
             known.insert(name, annotations);
             kept.push(*tool);
         }
@@ -126,8 +126,4 @@ fn decoded(value: &HeaderValue) -> String {
 fn raw_tools(listing: &str) -> Option<Vec<&str>> {
     let tools = serde_json::from_str::<super::tools::Listing<'_>>(listing).ok()?.result?.tools;
     Some(tools.into_iter().map(RawValue::get).collect())
-}
-
-fn name_alone(tool: &str) -> String {
-    serde_json::from_str::<super::tools::Named>(tool).map(|tool| tool.name).unwrap_or_default()
 }

@@ -48,7 +48,9 @@ impl Remote {
                 if !is_header_mismatch(&answer) {
                     return Ok(answer);
                 }
-                Box::pin(self.list_tools(asked.request, asked.outbox)).await;
+                // A server that does not list them keeps its own error from the host no longer than this.
+                let _ =
+                    tokio::time::timeout(self.timeout(), Box::pin(self.list_tools(asked.request, asked.outbox))).await;
                 let renewed = self.modern_headers(asked.request);
                 if renewed == headers { Ok(answer) } else { self.modern_exchange(asked, renewed).await }
             }

@@ -63,13 +63,9 @@ impl Tools {
     fn tool(&self, text: &str) -> Result<(), Dropped> {
         // A schema without the word needs no reading; in JSON it may stand in escapes.
         let annotated = text.contains(KEYWORD) || text.contains('\\');
-        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        let tool = if annotated { read(text) } else { Value::Null };
-        let name = match &tool["name"] {
-            Value::String(name) => name.clone(),
-            _ => serde_json::from_str::<Named>(text).map(|tool| tool.name).unwrap_or_default(),
-        };
-        let found = annotations::of(&tool["inputSchema"]);
+        let shape = Shape::of(text);
+        let name = shape.name();
+        let found = annotations::of(&if annotated { shape.schema() } else { Value::Null });
         let mut known = self.lock();
         known.remove(&name);
         match found {
@@ -124,9 +120,29 @@ pub(super) struct Tooled<'a> {
     pub(super) tools: Vec<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Named {
-    pub(super) name: String,
+/// What a tool is called and takes. What stands beside that may be no text that a value can hold.
+#[derive(Default, Deserialize)]
+pub(super) struct Shape<'a> {
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "inputSchema")]
+    schema: Option<&'a RawValue>,
+}
+
+impl<'a> Shape<'a> {
+    pub(super) fn of(tool: &'a str) -> Self {
+        serde_json::from_str(tool).unwrap_or_default()
+    }
+
+    /// Its name; empty when it has none that can be read.
+    pub(super) fn name(&self) -> String {
+        self.name.and_then(|name| serde_json::from_str(name.get()).ok()).unwrap_or_default()
+    }
+
+    /// Its input schema; `null` when it has none that can be read.
+    pub(super) fn schema(&self) -> Value {
+        self.schema.and_then(|schema| serde_json::from_str(schema.get()).ok()).unwrap_or_default()
+    }
 }
 
 /// How many annotated tools are remembered.
