@@ -75,9 +75,19 @@ impl Process {
         }
         let closed = Instant::now();
         self.stdin = None;
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let status = ended.map_err(|_| format!("it lived for {PATIENCE:?} after its stdin was closed"))??;
-        let took = closed.elapsed();
+        // Looked for by a thread: after a long play, counting what the others did takes this one seconds.
+        let stat = format!("/proc/{}/stat", self.id);
+        let ended = tokio::task::spawn_blocking(move || {
+            while runs(&stat) && closed.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            closed.elapsed()
+        });
+        let took = ended.await?;
+        if took >= PATIENCE {
+            return Err(format!("it lived for {PATIENCE:?} after its stdin was closed").into());
+        }
+        let status = self.child.wait().await?;
         if !status.success() {
             return Err(format!("it ended with {status}: {}", self.stderr().await).into());
         }
@@ -104,6 +114,12 @@ fn lines_of(stdout: ChildStdout) -> UnboundedReceiver<Vec<u8>> {
         }
     });
     lines
+}
+
+/// Whether the process of this `/proc/PID/stat` has not ended, waited for or not.
+fn runs(stat: &str) -> bool {
+    let stat = fs::read_to_string(stat).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.starts_with(" Z"))
 }
 
 /// How long it may take to read a line, and to end.

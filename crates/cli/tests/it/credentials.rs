@@ -222,3 +222,43 @@ async fn call_all(host: &mut Host, calls: usize, expected: impl Fn(&Value) -> bo
         assert!(expected(&answer), "{answer:#}");
     }
 }
+
+#[tokio::test]
+async fn values_of_headers_that_a_server_repeats_are_told_nobody() {
+    const VALUES: [&str; 2] = ["hunter2-of-the-header", "hunter2-of-the-token"];
+    let pki = Pki::new();
+    let repeat = async |request: Request<Bytes>, _| {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = format!("not with {} and {}", header("authorization"), header("x-secret"));
+        match message(&request)["id"].as_u64() {
+            None => reply::json(500, json!({ "detail": text }).to_string()),
+            // What is cut off before its end must not show its beginning.
+            Some(filler) => reply::text(500, format!("{} {text}", "-".repeat(usize::try_from(filler).unwrap_or(0)))),
+        }
+    };
+    let server = TlsServer::builder(&pki).handler(repeat).start().await;
+    let log = pki.write("repeated.log", "");
+    let mut host = towards(&pki, &server.url("/mcp"), &pki.client("alice"))
+        .args([Path::new("--log-file"), &log, Path::new("--trace")])
+        .args(["-H", "X-Secret: {env:SEC}", "-H", "Authorization: Bearer {env:TOK}"])
+        .env("SEC", VALUES[0])
+        .env("TOK", VALUES[1])
+        .spawn();
+    let fillers = (0..=BEGINNING).step_by(7).map(|filler| json!(filler));
+    for id in fillers.chain([json!("json")]) {
+        host.send(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {} })).await;
+        let answer = host.recv().await;
+        assert_eq!(answer["error"]["data"]["evidence"]["status"], 500, "{answer:#}");
+        assert!(!answer.to_string().contains("hunter2"), "{answer:#}");
+    }
+    let requests = server.requests();
+    let sent = ["x-secret", "authorization"].map(|name| requests[0].header(name).unwrap_or_default());
+    assert_eq!(sent, [VALUES[0], &format!("Bearer {}", VALUES[1])]);
+    host.close_stdin();
+    host.wait_exit(std::time::Duration::from_secs(5)).await;
+    let told = std::fs::read_to_string(&log).unwrap() + &host.drained_stderr().await;
+    assert!(told.contains("failure") && !told.contains("hunter2"), "{told}");
+}
+
+/// More than what an error repeats of an answer.
+const BEGINNING: usize = 260;

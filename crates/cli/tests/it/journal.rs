@@ -6,6 +6,8 @@ use std::time::Duration;
 use mcp_mtls_testkit::host::Host;
 use mcp_mtls_testkit::mcp::McpServer;
 use mcp_mtls_testkit::pki::Pki;
+use mcp_mtls_testkit::reply;
+use mcp_mtls_testkit::server::TlsServer;
 use serde_json::{Value, json};
 
 use crate::stage::{LATEST, refusal, towards};
@@ -119,6 +121,44 @@ async fn what_the_host_is_told_stands_in_the_log_file_too() {
     let lines = lines(&log);
     assert_eq!((&lines[1]["event"], &lines[1]["failure"]["code"]), (&json!("failure"), &json!("certificate-refused")));
     assert_eq!((&lines[2]["event"], &lines[2]["failure"]["code"]), (&json!("ended"), &json!("certificate-refused")));
+}
+
+#[tokio::test]
+async fn every_line_names_its_process() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let log = pki.write("shared.log", "");
+    let mut pids = Vec::new();
+    for client in [pki.client("alice"), pki.stranger_client()] {
+        let flags = [Path::new("--log-file"), &log, Path::new("--trace")];
+        let mut host = towards(&pki, &server.url(), &client).args(flags).spawn();
+        host.initialize(LATEST).await;
+        host.close_stdin();
+        host.wait_exit(Duration::from_secs(5)).await;
+        pids.push(host.pid());
+    }
+    let lines = lines(&log);
+    assert!(lines.iter().any(|line| line["event"] == "failure"), "{lines:#?}");
+    let mut named: Vec<_> = lines.iter().map(|line| line["process"].as_u64().unwrap_or_default()).collect();
+    named.dedup();
+    assert_eq!(named, pids.into_iter().map(u64::from).collect::<Vec<_>>(), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a5_a_failure_names_the_id_as_it_was_written() {
+    const ID: &str = "123456789012345678901234567890";
+    let pki = Pki::new();
+    let server = TlsServer::builder(&pki).handler(async |_, _| reply::text(500, "no")).start().await;
+    let log = pki.write("id.log", "");
+    let log_flag = [Path::new("--log-file"), &log];
+    let mut host = towards(&pki, &server.url("/mcp"), &pki.client("alice")).args(log_flag).spawn();
+    host.send_raw(&format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"tools/call","params":{{}}}}"#)).await;
+    assert!(host.recv_raw().await.contains(ID));
+    host.close_stdin();
+    host.wait_exit(Duration::from_secs(5)).await;
+    let text = std::fs::read_to_string(&log).expect("a log file");
+    let failure = text.lines().find(|line| line.contains("\"failure\"")).expect("a failure");
+    assert!(failure.contains(&format!("\"id\":{ID}")), "{failure}");
 }
 
 #[tokio::test]

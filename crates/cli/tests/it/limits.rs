@@ -38,19 +38,30 @@ async fn headers_beyond_the_cap_are_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_request_beyond_the_cap_is_answered_and_the_next_one_works() {
+async fn a4_a_request_beyond_the_cap_is_answered_and_the_next_one_works() {
+    let beginning = r#"{"jsonrpc":"2.0","id":"large","method":"tools/call","params":{"text":""#;
+    is_answered_beyond_the_cap("large", beginning, "\"}}").await;
+}
+
+#[tokio::test]
+async fn a4_a_request_beyond_the_cap_is_answered_also_when_its_id_comes_last() {
+    let end = r#""},"jsonrpc":"2.0","id":"last"}"#;
+    is_answered_beyond_the_cap("last", r#"{"method":"m","params":{"text":""#, end).await;
+}
+
+async fn is_answered_beyond_the_cap(id: &str, beginning: &str, end: &str) {
     let pki = Pki::new();
     let server = McpServer::start(&pki).await;
     let mut host = connect(&pki, &server.url(), &pki.client("alice"));
     host.initialize(LATEST).await;
-    host.send_bytes(br#"{"jsonrpc":"2.0","id":"large","method":"tools/call","params":{"text":""#).await;
+    host.send_bytes(beginning.as_bytes()).await;
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..257 {
         host.send_bytes(&piece).await;
     }
-    host.send_raw("\"}}").await;
+    host.send_raw(end).await;
     let answer = host.recv().await;
-    assert_eq!(answer["id"], "large");
+    assert_eq!(answer["id"], id, "{answer:#}");
     assert_eq!(answer["error"]["data"]["code"], "host-message-invalid", "{answer:#}");
     assert!(host.request("ping", json!({})).await["result"].is_object());
 }

@@ -10,6 +10,7 @@ mod identity;
 mod journal;
 mod lifecycle;
 mod limits;
+mod mended;
 mod modern;
 mod network;
 mod protocol;

@@ -190,15 +190,14 @@ impl Bridge {
             () = given_up(cancelled, grace) => None,
             answer = self.ask(message, sent) => Some(answer),
         };
-        let answer = match answer {
+        // Servers end the response to a cancelled request in ways that are errors elsewhere.
+        let answer = answer.filter(|answer| answer.is_ok() || *cancel.borrow() == Cancel::No);
+        if answer.is_none() && message.is_modern() {
             // The stream of its answer is closed by now, which tells the server, and nothing more
             // may be said of it (MCP 2026-07-28, stdio, "Cancellation").
-            None if message.is_modern() => return self.pending.forget(id),
-            None => Err(cancelled_failure()),
-            // Servers end the response to a cancelled request in ways that are errors elsewhere.
-            Some(Err(_)) if *cancel.borrow() != Cancel::No => Err(cancelled_failure()),
-            Some(answer) => answer,
-        };
+            return self.pending.forget(id);
+        }
+        let answer = answer.unwrap_or_else(|| Err(cancelled_failure()));
         let answer = answer.unwrap_or_else(|failure| reply::error(Some(id), &failure));
         let is_answer = matches!(answer.kind(), Kind::Response { .. });
         // Without a writer the host is gone.

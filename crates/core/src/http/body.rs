@@ -44,24 +44,9 @@ impl Body {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// The whole body, up to `limit` bytes.
-    ///
-    /// # Errors
-    /// `message-too-large`, `connection-lost`.
-    pub(crate) async fn collect(mut self, limit: usize) -> Result<Vec<u8>> {
-        let told = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
-        if told > limit {
-            return Err(too_large(limit));
-        }
-        let mut bytes = Vec::with_capacity(told);
-        while let Some(chunk) = self.chunk().await {
-            let chunk = chunk?;
-            if bytes.len() + chunk.len() > limit {
-                return Err(too_large(limit));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+    /// How many bytes are still to come at least, as the head of the response says.
+    pub(crate) fn at_least(&self) -> usize {
+        usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX)
     }
 
     /// Up to `limit` bytes of the beginning, as far as they come within `time`.
@@ -122,9 +107,4 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body").field("ended", &self.lease.is_none()).finish_non_exhaustive()
     }
-}
-
-fn too_large(limit: usize) -> Failure {
-    Failure::new(Code::MessageTooLarge, "The server's message is too large")
-        .because(format!("It has more than {} MiB.", limit >> 20))
 }

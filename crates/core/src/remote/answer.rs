@@ -72,8 +72,6 @@ impl Position {
 /// Reads the answer to a request from a successful response; other messages go to its outbox. What is left of an event stream after the answer is read in the background, so that its
 /// connection is used again.
 pub(super) async fn read(response: Response, asked: Asked<'_>, rests: &Mutex<JoinSet<()>>) -> Result<Message, Broken> {
-    // An answer that the host cannot take yet is left with the server.
-    asked.outbox.room().await;
     match response.media_type().as_str() {
         "application/json" => Ok(json(response.body, asked).await?),
         "text/event-stream" => stream(Events::new(response.body), Position::default(), asked, rests).await,
@@ -136,7 +134,7 @@ pub(super) async fn accepted(response: Response) -> Result<()> {
 
 async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
     let mut answer = None;
-    for message in events::read(body.collect(MESSAGE_LIMIT).await?.into())? {
+    for message in events::read(collect(body, asked.outbox).await?.into())? {
         match message.kind() {
             Kind::Response { .. } if !message.is_sound() => {}
             Kind::Response { id: Some(of), .. } if of == asked.id => answer = Some(message),
@@ -149,6 +147,29 @@ async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
         Failure::new(Code::ProtocolViolation, "The server's response holds no answer to the request")
             .because("Its messages have other ids, or are no answers of JSON-RPC 2.0.")
     })
+}
+
+/// The whole body. What the host cannot take yet is left with the server, in the middle too.
+async fn collect(mut body: Body, outbox: &Outbox) -> Result<Vec<u8>> {
+    let too_large = || {
+        Err(Failure::new(Code::MessageTooLarge, "The server's message is too large")
+            .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20)))
+    };
+    let at_least = body.at_least();
+    if at_least > MESSAGE_LIMIT {
+        return too_large();
+    }
+    outbox.room().await;
+    let mut bytes = Vec::with_capacity(at_least);
+    while let Some(chunk) = body.chunk().await {
+        let chunk = chunk?;
+        if bytes.len() + chunk.len() > MESSAGE_LIMIT {
+            return too_large();
+        }
+        bytes.extend_from_slice(&chunk);
+        outbox.room().await;
+    }
+    Ok(bytes)
 }
 
 async fn drain(mut events: Events, outbox: Outbox) {

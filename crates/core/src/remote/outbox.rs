@@ -9,7 +9,7 @@ use super::message::Message;
 use crate::error::Failure;
 
 /// Where messages for the host go. A full one makes the server wait: it holds 64 messages and, but
-/// for a single larger one, 64 MiB.
+/// for a single larger one, 32 MiB.
 #[derive(Clone)]
 pub struct Outbox {
     queue: mpsc::Sender<Parcel>,
@@ -109,7 +109,7 @@ fn size(message: &Message) -> u32 {
 }
 
 const MESSAGES: usize = 64;
-const ROOM: usize = 64 << 20;
+const ROOM: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,17 @@
 //! The library as an application uses it.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mcp_mtls_core::config::{Entry, EntrySettings};
 use mcp_mtls_core::error::Code;
 use mcp_mtls_core::remote::Remote;
 use mcp_mtls_testkit::mcp::McpServer;
 use mcp_mtls_testkit::pki::Pki;
-use serde_json::json;
+use mcp_mtls_testkit::reply::{self, Events};
+use mcp_mtls_testkit::server::TlsServer;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_call_is_made_with_the_certificate() {
@@ -40,6 +44,47 @@ async fn a_refusal_is_a_failure_with_its_code() {
         EntrySettings::new(&server.url()).identity(&stranger.cert_pem, &stranger.key_pem).ca(&pki.server_ca_pem());
     let remote = Remote::new(&Entry::new(settings).resolve().unwrap()).unwrap();
     assert_eq!(remote.initialize("test", "1").await.unwrap_err().code(), Code::CertificateRefused);
+}
+
+#[tokio::test]
+async fn b12_a_call_over_http_sse_is_answered_after_what_nobody_reads() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let stream: Arc<Mutex<Option<Events>>> = Arc::default();
+    let server = TlsServer::builder(&pki)
+        .handler(move |request, _| {
+            let message: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+            let response = match (request.method().as_str(), request.uri().path()) {
+                ("GET", _) => {
+                    let (events, response) = reply::events();
+                    events.raw("event: endpoint\ndata: /messages\n\n");
+                    *stream = Some(events);
+                    response
+                }
+                (_, "/mcp") => reply::empty(405),
+                _ => {
+                    if let Some(events) = stream.as_ref().filter(|_| message.get("id").is_some()) {
+                        events.send(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#);
+                        let result = json!({ "protocolVersion": "2024-11-05", "capabilities": {} });
+                        events.send(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }).to_string());
+                    }
+                    reply::empty(202)
+                }
+            };
+            std::future::ready(response)
+        })
+        .start()
+        .await;
+    let settings =
+        EntrySettings::new(&server.url("/mcp")).identity(&client.cert_pem, &client.key_pem).ca(&pki.server_ca_pem());
+    let remote = Remote::new(&Entry::new(settings).resolve().unwrap()).unwrap();
+    remote.initialize("test", "1").await.unwrap();
+    for _ in 0..2 {
+        let call = remote.call("tools/call", json!({ "name": "x", "arguments": {} }));
+        let result = tokio::time::timeout(Duration::from_secs(5), call).await.expect("an answer in time");
+        assert_eq!(result.unwrap()["protocolVersion"], "2024-11-05");
+    }
 }
 
 /// The example of the README, as it stands there.

@@ -48,6 +48,71 @@ async fn b2_a_host_that_pauses_makes_the_server_wait_and_gets_all_in_order() {
     assert!(resident < 128, "{resident} MiB");
 }
 
+#[tokio::test]
+async fn b2_a_host_that_pauses_costs_no_memory_however_many_calls_are_answered() {
+    const CALLS: u64 = 400;
+    let pki = Pki::new();
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = written.clone();
+    let server = RawServer::start(&pki, move |io, _| {
+        let count = count.clone();
+        async move { answer_much(io, &count).await }
+    })
+    .await;
+    let (child, mut stdin, stdout) = piped(&pki, &server.url("/mcp"));
+    for id in 0..CALLS {
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"x\"}}\n");
+        stdin.write_all(line.as_bytes()).await.expect("the bridge reads");
+        if id % 20 == 19 {
+            // As a host makes them: what is under way at once may be held, all that came before must not be.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    // As above: it has taken all that it takes when for a while nothing changes.
+    let mut before = (0, 0);
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let resident = resident_mib(child.id().expect("it runs"));
+        assert!(resident < 150, "{resident} MiB are held for a host that does not read");
+        let now = (written.load(Ordering::Relaxed), resident);
+        if now.0 > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    let mut lines = BufReader::with_capacity(1 << 20, stdout).lines();
+    let mut ids = Vec::new();
+    for _ in 0..CALLS {
+        let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await;
+        let line = line.expect("it goes on").expect("text").expect("a line");
+        let answer: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(answer["result"]["data"].as_str().map(str::len), Some(1 << 20), "{line:.120}");
+        ids.push(answer["id"].as_u64().expect("a number"));
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, (0..CALLS).collect::<Vec<_>>());
+}
+
+/// Answers the one request of a connection with a MiB, and counts the pieces that it could write.
+async fn answer_much(mut io: Stream, count: &AtomicUsize) {
+    let Ok((_, body)) = io.read_request().await else { return };
+    let text = super::result(
+        &super::part(&body, "id").unwrap_or_default(),
+        &format!(r#"{{"data":"{}"}}"#, "x".repeat(1 << 20)),
+    );
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        text.len()
+    );
+    let mut alive = io.write_all(head.as_bytes()).await.is_ok();
+    for piece in text.as_bytes().chunks(1 << 16) {
+        alive = alive && io.write_all(piece).await.is_ok();
+        count.fetch_add(usize::from(alive), Ordering::Relaxed);
+    }
+    // The bridge may be gone when the test has failed.
+    let _gone = io.shutdown().await;
+}
+
 async fn say_much(mut io: Stream, count: &AtomicUsize) {
     if io.read_request().await.is_err() {
         return;

@@ -105,8 +105,8 @@ fn is_primitive(kind: Option<&Value>) -> bool {
     }
 }
 
-/// How many headers one tool may add to a call; servers and proxies take no more.
-const MOST: usize = 100;
+/// How many headers one tool may add to a call: many servers take 100 in all.
+const MOST: usize = 64;
 /// The keyword of the annotation.
 pub(super) const KEYWORD: &str = "x-mcp-header";
 
