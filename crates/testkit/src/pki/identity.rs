@@ -3,6 +3,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use pkcs8::EncryptedPrivateKeyInfo;
+use pkcs8::der::Encode as _;
+use pkcs8::der::asn1::OctetString;
+use pkcs8::pkcs5::{EncryptionScheme, pbes2};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::Pki;
@@ -116,6 +120,20 @@ impl Identity {
     pub fn key_sec1_der(&self) -> Vec<u8> {
         assert!(self.key_kind.is_ec(), "only EC keys have a SEC1 form, {:?} has none", self.key_kind);
         keys::sec1_of_pkcs8(&self.pkcs8)
+    }
+
+    /// The key as PKCS#8 DER, encrypted in the usual way: PBKDF2 with SHA-256, and AES-256.
+    pub fn key_encrypted_der(&self, passphrase: &str, rounds: u32) -> Vec<u8> {
+        let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(rounds, &[7; 16], [9; 16]);
+        let encryption_algorithm = EncryptionScheme::from(parameters.expect("parameters of PBES2"));
+        let encrypted = encryption_algorithm.encrypt(passphrase, &self.pkcs8).expect("a key that is encrypted");
+        let encrypted_data = OctetString::new(encrypted).expect("a length in bounds");
+        EncryptedPrivateKeyInfo { encryption_algorithm, encrypted_data }.to_der().expect("a key in DER")
+    }
+
+    /// The same as PEM (`ENCRYPTED PRIVATE KEY`).
+    pub fn key_encrypted_pem(&self, passphrase: &str, rounds: u32) -> String {
+        pem("ENCRYPTED PRIVATE KEY", &self.key_encrypted_der(passphrase, rounds))
     }
 
     /// The key as SEC1 PEM (`EC PRIVATE KEY`). Elliptic curves only.
