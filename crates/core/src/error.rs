@@ -230,10 +230,14 @@ codes! {
     KeyMissing = "key-missing", Ours;
     /// The key belongs to another certificate.
     KeyMismatch = "key-mismatch", Ours;
-    /// The key is encrypted.
+    /// The key is encrypted, and there is no passphrase.
     KeyEncrypted = "key-encrypted", Ours;
-    /// A kind of key or signature that cannot be used.
+    /// A kind of key or signature, or a way of encrypting a key, that cannot be used.
     KeyUnsupported = "key-unsupported", Ours;
+    /// The passphrase does not open the key.
+    PassphraseWrong = "passphrase-wrong", Ours;
+    /// A passphrase for a key that is not encrypted.
+    PassphraseNeedless = "passphrase-needless", Ours;
     /// The server refused our certificate.
     CertificateRefused = "certificate-refused", Ours;
     /// The server refused our certificate, and it has expired.

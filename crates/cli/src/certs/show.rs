@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mcp_mtls_core::error::{Code, Failure, Result};
 use mcp_mtls_core::identity::facts::{CertificateFacts, fingerprint, key_kind};
-use mcp_mtls_core::identity::pem;
+use mcp_mtls_core::identity::{EncryptedKey, pem};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -25,7 +25,8 @@ pub(super) struct Shown {
     pub(super) file: String,
     pub(super) certificates: Vec<CertificateFacts>,
     pub(super) keys: Vec<Key>,
-    pub(super) encrypted_keys: usize,
+    /// How each encrypted key is encrypted.
+    pub(super) encrypted_keys: Vec<String>,
     pub(super) others: Vec<String>,
     pub(super) in_words: String,
 }
@@ -97,5 +98,6 @@ fn read(file: &Path) -> Result<Shown> {
     // The reader has parsed each of them already.
     let certificates = found.certificates.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
     let keys = found.keys.iter().map(|key| Key { public_key_der: key.public_key_der() }).collect();
-    Ok(Shown { file: name, certificates, keys, encrypted_keys: found.encrypted_keys, others: found.others, in_words })
+    let encrypted_keys = found.encrypted_keys.iter().map(EncryptedKey::encryption).collect();
+    Ok(Shown { file: name, certificates, keys, encrypted_keys, others: found.others, in_words })
 }

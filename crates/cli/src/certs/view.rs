@@ -14,9 +14,7 @@ pub(super) fn text(all: &[Shown], now: OffsetDateTime, paint: Paint) -> String {
         let mut blocks = vec![format!("{}: {}", paint.ink(Ink::Strong, &shown.file), shown.in_words)];
         blocks.extend(shown.certificates.iter().map(|facts| certificate(facts, all, now, paint)));
         blocks.extend(shown.keys.iter().map(|shown_key| key(shown_key, all, paint)));
-        if shown.encrypted_keys > 0 {
-            blocks.push(ENCRYPTED.to_owned());
-        }
+        blocks.extend(shown.encrypted_keys.iter().map(|encryption| encrypted_key(encryption, paint)));
         blocks.join("\n\n")
     });
     files.collect::<Vec<_>>().join("\n\n")
@@ -37,11 +35,12 @@ pub(super) fn json(all: &[Shown]) -> Value {
                 "certificates": key.certificates(all).map(|(_, facts)| &facts.fingerprint).collect::<Vec<_>>(),
             })
         });
+        let encrypted = shown.encrypted_keys.iter().map(|encryption| json!({ "encryption": encryption }));
         json!({
             "file": shown.file,
             "certificates": certificates.collect::<Vec<_>>(),
             "keys": keys.collect::<Vec<_>>(),
-            "encryptedKeys": shown.encrypted_keys,
+            "encryptedKeys": encrypted.collect::<Vec<_>>(),
             "others": shown.others,
         })
     });
@@ -109,6 +108,12 @@ fn key(key: &Key, all: &[Shown], paint: Paint) -> String {
     lines.join("\n")
 }
 
+fn encrypted_key(encryption: &str, paint: Paint) -> String {
+    let title = paint.ink(Ink::Strong, "An encrypted private key");
+    let rest = field("", "Without its passphrase nothing more can be told.", paint);
+    format!("  {title}\n{}\n{rest}", field("encryption", encryption, paint))
+}
+
 fn start(facts: &CertificateFacts, now: OffsetDateTime, paint: Paint) -> String {
     let text = date(facts.not_before, now);
     if facts.not_before > now { paint.ink(Ink::Bad, &format!("{text}: not valid yet")).into_owned() } else { text }
@@ -136,7 +141,5 @@ fn field(label: &str, value: &str, paint: Paint) -> String {
     let label = format!("    {label:<12}");
     render::beside(&paint.ink(Ink::Faint, &label), label.len(), value)
 }
-
-const ENCRYPTED: &str = "  An encrypted private key: without its passphrase nothing more can be told.";
 
 const SOON: Duration = Duration::days(7);

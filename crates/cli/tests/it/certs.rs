@@ -248,18 +248,37 @@ fn show_names_other_things_for_what_they_are() {
         std::fs::write(dir.path().join(name), format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n"))
             .unwrap();
     };
-    put("locked.key", "ENCRYPTED PRIVATE KEY");
     put("wish.csr", "CERTIFICATE REQUEST");
     put("half.pub", "PUBLIC KEY");
-    assert_snapshot!(certs(dir.path(), &["show", "locked.key", "wish.csr", "half.pub"]).succeeded(), @r"
-    locked.key: an encrypted private key
-
-      An encrypted private key: without its passphrase nothing more can be told.
-
+    assert_snapshot!(certs(dir.path(), &["show", "wish.csr", "half.pub"]).succeeded(), @r"
     wish.csr: a certificate request (CSR)
 
     half.pub: a public key
     ");
+}
+
+#[test]
+fn show_tells_how_a_key_is_encrypted() {
+    let dir = tempfile::tempdir().unwrap();
+    let alice = Pki::new().client("alice");
+    std::fs::write(dir.path().join("locked.key"), alice.key_encrypted_pem("hunter2", 600_000)).unwrap();
+    let old = "Proc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,0011223344556677\n\nAAAAAAAAAAA=";
+    let old = format!("{}-----BEGIN EC PRIVATE KEY-----\n{old}\n-----END EC PRIVATE KEY-----\n", alice.cert_pem);
+    std::fs::write(dir.path().join("old.pem"), old).unwrap();
+    assert_snapshot!(certs(dir.path(), &["show", "locked.key"]).succeeded(), @r"
+    locked.key: an encrypted private key
+
+      An encrypted private key
+        encryption  PBKDF2 with HMAC-SHA-256 (600000 rounds) and AES-256-CBC
+                    Without its passphrase nothing more can be told.
+    ");
+    let shown = certs(dir.path(), &["show", "old.pem"]).succeeded();
+    assert!(shown.starts_with("old.pem: a certificate and an encrypted private key\n"), "{shown}");
+    assert!(shown.contains("encryption  3DES-CBC, in OpenSSL's old form\n"), "{shown}");
+    let shown = certs(dir.path(), &["show", "--json", "locked.key"]).succeeded();
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let encryption = "PBKDF2 with HMAC-SHA-256 (600000 rounds) and AES-256-CBC";
+    assert_eq!(shown["files"][0]["encryptedKeys"], serde_json::json!([{ "encryption": encryption }]));
 }
 
 #[test]

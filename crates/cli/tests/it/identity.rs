@@ -6,7 +6,7 @@ use mcp_mtls_testkit::mcp::{McpOptions, McpServer};
 use mcp_mtls_testkit::pki::{Client, KeyKind, Pki};
 use mcp_mtls_testkit::server::{ServerBuilder, TlsServer};
 
-use crate::stage::{LATEST, connect, host, whoami};
+use crate::stage::{LATEST, connect, host, refusal, whoami};
 
 /// Connects and asserts, from the server's side, that this certificate was verified.
 async fn verifies(pki: &Pki, server: ServerBuilder, client: &Client) {
@@ -101,4 +101,49 @@ async fn is_not_dropped_when_the_server_takes_no_signature_of_its_key() {
         None => assert_eq!(server.verified(), [client.fingerprint.as_str()]),
     }
     assert!(server.requests().iter().all(|request| request.fingerprint.as_ref() == Some(&client.fingerprint)));
+}
+
+#[tokio::test]
+async fn whose_key_is_encrypted_with_the_passphrase_from_each_place() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::on(TlsServer::builder(&pki).tls13_only(), McpOptions::default()).await;
+    let key = pki.write("locked.key", client.key_encrypted_pem("grün hunter2", 2048));
+    let both =
+        pki.write("locked.pem", format!("{}{}", client.key_encrypted_pem("grün hunter2", 2048), client.cert_pem));
+    pki.write("passphrase", "grün hunter2\n");
+    let ca = pki.server_ca_file();
+    let flags = |url: &str, passphrase: &str| {
+        host([Path::new(url), Path::new("--ca"), ca.as_ref(), Path::new("--cert"), client.cert_file.as_ref()])
+            .args([Path::new("--key"), key.as_ref(), Path::new("--passphrase"), Path::new(passphrase)])
+            .env("KEY_PASS", "grün hunter2")
+    };
+    let file = format!("{{file:{}}}", pki.dir().join("passphrase").display());
+    let command = format!("{{command:cat '{}'}}", pki.dir().join("passphrase").display());
+    for passphrase in ["{env:KEY_PASS}", &file, &command] {
+        let mut host = flags(&server.url(), passphrase).spawn();
+        host.initialize(LATEST).await;
+        assert_eq!(whoami(&mut host).await, client.fingerprint, "{passphrase}");
+    }
+    for tls in [
+        format!(r#""cert": "{}", "key": "locked.key", "passphrase": "{{env:KEY_PASS}}""#, name(&client.cert_file)),
+        format!(r#""cert": "{}", "passphrase": "{{file:passphrase}}""#, name(&both)),
+    ] {
+        let entry = format!(r#"{{ "url": "{}", "tls": {{ {tls}, "ca": "{}" }} }}"#, server.url(), name(ca.as_ref()));
+        let config = pki.write("config.jsonc", format!(r#"{{ "mcp": {{ "corp": {entry} }} }}"#));
+        let arguments = [Path::new("corp"), Path::new("--config"), &config];
+        let mut host = host(arguments).env("KEY_PASS", "grün hunter2").spawn();
+        host.initialize(LATEST).await;
+        assert_eq!(whoami(&mut host).await, client.fingerprint, "{tls}");
+    }
+    assert!(server.verified().iter().all(|fingerprint| *fingerprint == client.fingerprint));
+    let verified = server.verified().len();
+
+    for (passphrase, code) in [("{env:OTHER}", "passphrase-wrong"), ("grün hunter2", "secret-in-arguments")] {
+        let mut host = flags(&server.url(), passphrase).env("OTHER", "hunter3").spawn();
+        let error = refusal(&mut host).await;
+        assert_eq!(error["data"]["code"], code, "{error}");
+        assert!(!error.to_string().contains("hunter"), "{error}");
+    }
+    assert_eq!(server.verified().len(), verified, "nothing goes out without the certificate");
 }

@@ -45,6 +45,23 @@ pub(super) fn refuse_key(flag: &str, origin: &Origin) -> Result<()> {
     Err(stands("A private key", origin).fix(format!("Write --{flag} FILE, or --{flag} '{{env:NAME}}'.")))
 }
 
+/// Refuses a passphrase of which any part stands literally in an argument list, or in a file.
+pub(super) fn refuse_passphrase(written: &Secret, origin: &Origin) -> Result<()> {
+    let (literal, _) = literal(written, origin)?;
+    let is_file = matches!(origin, Origin::File { .. });
+    if literal.expose().is_empty() || !(is_file || is_argument(origin)) {
+        return Ok(());
+    }
+    let failure = if is_file {
+        Failure::new(Code::ConfigInvalidValue, "The passphrase stands in the configuration file")
+            .at(origin.to_string())
+            .because("It is taken as a reference alone, since such files are copied and shared.")
+    } else {
+        stands("The passphrase", origin)
+    };
+    Err(failure.fix("Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}, and nothing beside it."))
+}
+
 fn is_argument(origin: &Origin) -> bool {
     matches!(origin, Origin::Flag(_))
 }

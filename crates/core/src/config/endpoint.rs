@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::arguments::{refuse_credential, refuse_key, refuse_password};
+use super::arguments::{refuse_credential, refuse_key, refuse_passphrase, refuse_password};
 use super::headers::Headers;
 use super::origin::Origin;
 use super::reference::{Template, expand, literal, resolve};
@@ -67,10 +67,22 @@ pub struct Tls {
     pub cert: Option<Material>,
     /// The private key.
     pub key: Option<Material>,
+    /// The passphrase of an encrypted key.
+    pub passphrase: Option<Passphrase>,
     /// CA certificates.
     pub ca: Option<Material>,
     /// Whether the system's roots are trusted too.
     pub system_roots: bool,
+}
+
+/// A passphrase as a reference gave it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Passphrase {
+    /// The passphrase itself.
+    pub value: Secret,
+    /// Where the setting stands.
+    pub origin: Origin,
 }
 
 /// A certificate, key or CA as a setting gave it.
@@ -245,8 +257,10 @@ impl Entry {
     }
 
     fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
-        let TlsSettings { cert, key, ca, system_roots } = self.settings.tls.clone().unwrap_or_default();
-        let first = [("cert", cert.is_some()), ("key", key.is_some()), ("ca", ca.is_some())]
+        let TlsSettings { cert, key, passphrase, ca, system_roots } = self.settings.tls.clone().unwrap_or_default();
+        let texts = [("cert", &cert), ("key", &key), ("passphrase", &passphrase), ("ca", &ca)];
+        let first = texts
+            .map(|(name, text)| (name, text.is_some()))
             .into_iter()
             .chain([("systemRoots", system_roots.is_some())])
             .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
@@ -261,6 +275,11 @@ impl Entry {
                 .at(self.origins.of("tls.key").to_string())
                 .fix("Add the certificate as `cert`."));
         }
+        if let (Some(_), None) = (&passphrase, &cert) {
+            return Err(Failure::new(Code::ConfigConflict, "There is a passphrase without a certificate")
+                .at(self.origins.of("tls.passphrase").to_string())
+                .fix("Add the certificate as `cert`."));
+        }
         if let (None, Some(false)) = (&ca, system_roots) {
             return Err(Failure::new(
                 Code::ConfigConflict,
@@ -272,9 +291,17 @@ impl Entry {
         Ok(Tls {
             cert: self.material("cert", cert, warnings)?,
             key: self.material("key", key, warnings)?,
+            passphrase: passphrase.map(|written| self.passphrase(&written)).transpose()?,
             ca: self.material("ca", ca, warnings)?,
             system_roots: system_roots.unwrap_or(true),
         })
+    }
+
+    fn passphrase(&self, written: &Secret) -> Result<Passphrase> {
+        let origin = self.origins.of("tls.passphrase");
+        refuse_passphrase(written, &origin)?;
+        let value = resolve(written, self.folder(&origin), &origin)?;
+        Ok(Passphrase { value, origin })
     }
 
     fn material(&self, name: &str, written: Option<Secret>, warnings: &mut Vec<String>) -> Result<Option<Material>> {

@@ -16,7 +16,7 @@ mod settings;
 mod suggest;
 
 pub(crate) use endpoint::told;
-pub use endpoint::{Content, Endpoint, Material, ProxySettings, Tls, Transport};
+pub use endpoint::{Content, Endpoint, Material, Passphrase, ProxySettings, Tls, Transport};
 pub use file::File;
 pub use headers::Headers;
 pub use locate::find;
@@ -61,6 +61,7 @@ impl Entry {
         let origins = &mut self.origins;
         replace(&mut own.cert, tls.cert, origins, "tls.cert");
         replace(&mut own.key, tls.key, origins, "tls.key");
+        replace(&mut own.passphrase, tls.passphrase, origins, "tls.passphrase");
         replace(&mut own.ca, tls.ca, origins, "tls.ca");
         replace(&mut own.system_roots, tls.system_roots, origins, "tls.systemRoots");
         replace(&mut self.settings.timeout, flags.timeout, origins, "timeout");

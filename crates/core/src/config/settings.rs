@@ -76,9 +76,14 @@ pub struct TlsSettings {
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub cert: Option<Secret>,
 
-    /// Private key of the certificate: a PEM or DER file, or PEM text.
+    /// Private key of the certificate: a PEM or DER file, or PEM text. It may be encrypted.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub key: Option<Secret>,
+
+    /// Passphrase of an encrypted key, as a reference alone: `{env:NAME}`, `{file:PATH}` or
+    /// `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "REFERENCE"))]
+    pub passphrase: Option<Secret>,
 
     /// CA certificates to trust besides the system's: a PEM or DER file, or PEM text.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
@@ -153,6 +158,13 @@ impl EntrySettings {
         self
     }
 
+    /// Adds the passphrase of an encrypted key: itself, or a reference to it.
+    #[must_use]
+    pub fn passphrase(mut self, passphrase: &str) -> Self {
+        self.tls.get_or_insert_default().passphrase = Some(Secret::new(passphrase.to_owned()));
+        self
+    }
+
     /// Adds CA certificates to trust: a file or PEM text.
     #[must_use]
     pub fn ca(mut self, ca: &str) -> Self {
@@ -214,6 +226,7 @@ mod tests {
     fn debug_shows_no_value() {
         let settings = EntrySettings::new("https://u:hunter2@h/")
             .identity("hunter2", "hunter2")
+            .passphrase("hunter2")
             .ca("hunter2")
             .header("A", "hunter2");
         assert!(!format!("{settings:?}").contains("hunter2"));

@@ -121,10 +121,10 @@ fn ca_key(path: &Path, text: &str) -> Result<KeyPair> {
         Failure::new(Code::MaterialInvalid, "The file is not the key of a CA").at(&place).because(problem.sentence())
     })?;
     if found.keys.is_empty() {
-        let (code, what) = if found.encrypted_keys > 0 {
-            (Code::KeyEncrypted, "The CA's key is encrypted")
-        } else {
+        let (code, what) = if found.encrypted_keys.is_empty() {
             (Code::KeyMissing, "The file holds no key of a CA")
+        } else {
+            (Code::KeyEncrypted, "The CA's key is encrypted")
         };
         return Err(Failure::new(code, what).at(place).because(format!("It holds {}.", found.in_words())));
     }

@@ -10,35 +10,64 @@ use super::Identity;
 use super::facts::CertificateFacts;
 use super::key::PrivateKey;
 use super::pem::{self, Pem, PemProblem};
-use crate::config::{Content, Material, in_words};
+use super::unlock;
+use crate::config::{Content, Material, Passphrase, in_words};
 use crate::error::{Code, Failure, Result};
 
 /// Reads the certificate and its key and proves that they belong together.
-pub(super) fn load(cert: &Material, key: Option<&Material>) -> Result<Identity> {
+pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&Passphrase>) -> Result<Identity> {
     let certificates = read(cert, "certificate")?;
     if certificates.certificates.is_empty() {
         return Err(wrong_kind(cert, "certificate", &certificates));
     }
-    let (key_material, keys) = match key {
-        None => (cert, certificates.keys),
-        Some(key) => {
-            let pem = read(key, "private key")?;
-            if pem.keys.is_empty() {
-                return Err(if pem.encrypted_keys > 0 { encrypted(key) } else { wrong_kind(key, "private key", &pem) });
-            }
-            (key, pem.keys)
-        }
-    };
-    if keys.is_empty() {
-        return Err(if certificates.encrypted_keys > 0 { encrypted(cert) } else { no_key(cert) });
-    }
     let chain = facts(&certificates.certificates);
-    let keys: Vec<_> = keys.iter().filter_map(PrivateKey::signing_key).collect();
-    if keys.is_empty() {
-        return Err(unsupported(key_material));
+    let (material, found) = match key {
+        None => (cert, certificates),
+        Some(key) => (key, read(key, "private key")?),
+    };
+    if found.keys.is_empty() && found.encrypted_keys.is_empty() {
+        return Err(if key.is_some() { wrong_kind(material, "private key", &found) } else { no_key(cert) });
     }
-    let Some((leaf, key)) = pair(&chain, keys) else { return Err(mismatch(cert, key_material, &chain)) };
+    let Some((leaf, key)) = own_key(material, &found, passphrase, &chain)? else {
+        return Err(mismatch(cert, material, &chain));
+    };
     Ok(Identity::new(ordered(chain, leaf), key, place(cert), cert.origin.to_string()))
+}
+
+/// The key of one of the certificates, and the place of that in the chain; none when no key is.
+fn own_key(
+    material: &Material,
+    found: &Pem,
+    passphrase: Option<&Passphrase>,
+    chain: &[(Vec<u8>, CertificateFacts)],
+) -> Result<Option<(usize, Arc<dyn SigningKey>)>> {
+    let mut usable = false;
+    let mut pair = |key: &PrivateKey| {
+        let key = key.signing_key()?;
+        usable = true;
+        let public = key.public_key()?;
+        let leaf = chain.iter().position(|(_, facts)| facts.public_key_der == *public)?;
+        Some((leaf, key))
+    };
+    if let Some(passphrase) = passphrase {
+        if found.encrypted_keys.is_empty() {
+            return Err(unlock::needless(material, passphrase));
+        }
+        // These first: the passphrase says that one of them is meant.
+        for key in &found.encrypted_keys {
+            if let Some(pair) = pair(&unlock::decrypted(material, key, passphrase)?) {
+                return Ok(Some(pair));
+            }
+        }
+    }
+    if let Some(pair) = found.keys.iter().find_map(&mut pair) {
+        return Ok(Some(pair));
+    }
+    match found.encrypted_keys.first() {
+        Some(key) if passphrase.is_none() => Err(unlock::encrypted(material, key)),
+        _ if usable => Ok(None),
+        _ => Err(unsupported(material)),
+    }
 }
 
 /// Reads the file or text of a setting.
@@ -103,15 +132,6 @@ fn facts(certificates: &[Vec<u8>]) -> Vec<(Vec<u8>, CertificateFacts)> {
     parsed.flatten().collect()
 }
 
-/// The first key that belongs to a certificate, and the place of that in the chain.
-fn pair(chain: &[(Vec<u8>, CertificateFacts)], keys: Vec<Arc<dyn SigningKey>>) -> Option<(usize, Arc<dyn SigningKey>)> {
-    keys.into_iter().find_map(|key| {
-        let public = key.public_key()?;
-        let leaf = chain.iter().position(|(_, facts)| facts.public_key_der == *public)?;
-        Some((leaf, key))
-    })
-}
-
 /// The leaf, then each issuer that is there (RFC 8446, section 4.4.2), then other CA certificates;
 /// self-signed roots are left out, since the server has its own.
 fn ordered(mut rest: Vec<(Vec<u8>, CertificateFacts)>, leaf: usize) -> Vec<(Vec<u8>, CertificateFacts)> {
@@ -133,14 +153,6 @@ fn no_key(cert: &Material) -> Failure {
         .at(cert.origin.to_string())
         .because("`key` is not set, and the certificate file holds no key.")
         .fix("Add the private key as `key`.")
-}
-
-fn encrypted(material: &Material) -> Failure {
-    Failure::new(Code::KeyEncrypted, "The private key is encrypted")
-        .at(place(material))
-        .at(material.origin.to_string())
-        .because("This version reads unencrypted keys only.")
-        .fix("Decrypt it with `openssl pkey -in ENCRYPTED -out PLAIN`, and keep the result readable to you alone.")
 }
 
 fn unsupported(material: &Material) -> Failure {
@@ -201,7 +213,7 @@ mod tests {
         ] {
             let settings = EntrySettings::new("https://corp.example/").identity(&pem.concat(), &client.key_pem);
             let tls = Entry::new(settings).resolve().unwrap().tls;
-            let identity = load(&tls.cert.unwrap(), tls.key.as_ref()).unwrap();
+            let identity = load(&tls.cert.unwrap(), tls.key.as_ref(), None).unwrap();
             assert_eq!(identity.certified().cert, client.chain());
         }
     }
@@ -213,7 +225,7 @@ mod tests {
         let settings = EntrySettings::new("https://corp.example/")
             .identity(&format!("{}{}", server.cert_pem, client.cert_pem), &client.key_pem);
         let tls = Entry::new(settings).resolve().unwrap().tls;
-        let identity = load(&tls.cert.unwrap(), tls.key.as_ref()).unwrap();
+        let identity = load(&tls.cert.unwrap(), tls.key.as_ref(), None).unwrap();
         assert_eq!(identity.certified().cert, [client.chain(), vec![server.chain()[1].clone()]].concat());
     }
 }

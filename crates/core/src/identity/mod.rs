@@ -1,11 +1,15 @@
 //! Who we are: a certificate chain and its private key, from one of several sources (one file a
 //! source), and facts about certificates.
 
+mod der;
+mod encrypted;
 pub mod facts;
 mod files;
 mod key;
 pub mod pem;
+mod unlock;
 
+pub use encrypted::EncryptedKey;
 pub use key::PrivateKey;
 
 pub(crate) use files::{place, read, wrong_kind};
@@ -33,12 +37,18 @@ pub struct Identity {
 impl Identity {
     /// Loads the identity that the settings name; `None` when they name none.
     ///
-    /// Reads files, so it may block.
+    /// Reads files, and decrypts an encrypted key, which takes as long as whoever encrypted it wanted
+    /// it to; so it may block for some seconds.
     ///
     /// # Errors
-    /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`, `key-unsupported`.
+    /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`,
+    /// `key-unsupported`, `passphrase-wrong`, `passphrase-needless`.
     pub fn load(settings: &Tls) -> Result<Option<Self>> {
-        settings.cert.as_ref().map(|cert| files::load(cert, settings.key.as_ref())).transpose()
+        settings
+            .cert
+            .as_ref()
+            .map(|cert| files::load(cert, settings.key.as_ref(), settings.passphrase.as_ref()))
+            .transpose()
     }
 
     /// `chain` is not empty and begins with the leaf, whose key is `key`.

@@ -12,6 +12,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::Zeroizing;
 
+use super::der::Der;
+use super::encrypted::{self, EncryptedKey};
 use super::facts::CertificateFacts;
 use super::key::PrivateKey;
 
@@ -23,8 +25,8 @@ pub struct Pem {
     pub certificates: Vec<Vec<u8>>,
     /// Unencrypted private keys, in the order of the file.
     pub keys: Vec<PrivateKey>,
-    /// How many encrypted private keys there are.
-    pub encrypted_keys: usize,
+    /// Encrypted private keys, in the order of the file.
+    pub encrypted_keys: Vec<EncryptedKey>,
     /// What else there is, in words: "a certificate request", "a public key".
     pub others: Vec<String>,
 }
@@ -99,9 +101,16 @@ impl Pem {
                 CertificateFacts::parse(&der).map_err(|_| PemProblem::BrokenCertificate)?;
                 self.certificates.push(der.to_vec());
             }
-            "ENCRYPTED PRIVATE KEY" => self.encrypted_keys += 1,
+            "ENCRYPTED PRIVATE KEY" => {
+                let key = EncryptedKey::from_pkcs8(&decode(body)?).ok_or(PemProblem::BrokenKey)?;
+                self.encrypted_keys.push(key);
+            }
             // RFC 1421 headers, as OpenSSL writes for encrypted PKCS#1 and SEC1 keys.
-            _ if label.ends_with("PRIVATE KEY") && body.contains("ENCRYPTED") => self.encrypted_keys += 1,
+            _ if label.ends_with("PRIVATE KEY") && body.contains("ENCRYPTED") => {
+                let (cipher, iv, body) = encrypted::headers(body).ok_or(PemProblem::BrokenKey)?;
+                let key = EncryptedKey::from_old(cipher, iv, &decode(body)?).ok_or(PemProblem::BrokenKey)?;
+                self.encrypted_keys.push(key);
+            }
             "PRIVATE KEY" => {
                 self.keys.push(PrivateKey::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key(body)?))));
             }
@@ -124,7 +133,7 @@ impl Pem {
         let counted = [
             (self.certificates.len(), "certificate"),
             (self.keys.len(), "private key"),
-            (self.encrypted_keys, "encrypted private key"),
+            (self.encrypted_keys.len(), "encrypted private key"),
         ];
         let mut parts: Vec<_> = counted
             .into_iter()
@@ -158,14 +167,13 @@ fn in_words(label: &str) -> String {
 
 fn read_der(bytes: &[u8]) -> Result<Pem, PemProblem> {
     let mut pem = Pem::default();
-    let Some(inside) = sequence(bytes) else { return Err(PemProblem::Unrecognized) };
+    let Some(inside) = Der::whole_sequence(bytes) else { return Err(PemProblem::Unrecognized) };
     if CertificateFacts::parse(bytes).is_ok() {
         pem.certificates.push(bytes.to_vec());
     } else if inside.starts_with(PKCS12_VERSION) {
         return Err(PemProblem::Pkcs12);
-    } else if sequence_at(inside).is_some_and(|(algorithm, _)| ENCRYPTIONS.iter().any(|oid| algorithm.starts_with(oid)))
-    {
-        pem.encrypted_keys += 1;
+    } else if let Some(key) = EncryptedKey::from_pkcs8(bytes) {
+        pem.encrypted_keys.push(key);
     } else if let Some(key) = PrivateKey::from_der(bytes.to_vec()) {
         pem.keys.push(key);
     } else {
@@ -197,27 +205,8 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
 /// The DER of a key. What is inside of it, the cryptography in use must know.
 fn key(body: &str) -> Result<Vec<u8>, PemProblem> {
     let der = decode(body)?;
-    sequence(&der).ok_or(PemProblem::BrokenKey)?;
+    Der::whole_sequence(&der).ok_or(PemProblem::BrokenKey)?;
     Ok(der.to_vec())
-}
-
-/// What is inside of a DER sequence that nothing follows.
-fn sequence(der: &[u8]) -> Option<&[u8]> {
-    sequence_at(der).and_then(|(inside, rest)| rest.is_empty().then_some(inside))
-}
-
-/// What is inside of the DER sequence that begins here, and what follows it.
-fn sequence_at(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = der.strip_prefix(&[0x30])?.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        // Four bytes hold every length that a file has.
-        let small = (1..=4).contains(&length.len());
-        (small.then(|| length.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))?, rest)
-    };
-    rest.split_at_checked(length)
 }
 
 fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
@@ -232,12 +221,6 @@ const BEGIN: &str = "-----BEGIN ";
 
 /// The version of PFX (RFC 7292, section 4).
 const PKCS12_VERSION: &[u8] = &[0x02, 0x01, 0x03];
-
-/// The object identifiers of password-based encryption, but for their last part: PKCS#5 and PKCS#12.
-const ENCRYPTIONS: [&[u8]; 2] = [
-    &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05],
-    &[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c],
-];
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "what stages a test may panic as the test itself may")]
 
+mod encrypted;
 mod refused;
 
 use std::path::Path;
@@ -15,6 +16,17 @@ use mcp_mtls_testkit::pki::{Client, KeyKind, Pki};
 /// Loads what these settings name: files, or text.
 fn load(cert: &str, key: Option<&str>) -> Result<Identity> {
     let mut settings = EntrySettings::new("https://corp.example/mcp").identity(cert, key.unwrap_or_default());
+    if key.is_none() {
+        settings.tls.get_or_insert_default().key = None;
+    }
+    let endpoint = Entry::new(settings).resolve().expect("the settings are in order");
+    Identity::load(&endpoint.tls).map(|identity| identity.expect("there is one"))
+}
+
+/// The same with the passphrase of the key.
+fn unlock(cert: &str, key: Option<&str>, passphrase: &str) -> Result<Identity> {
+    let settings = EntrySettings::new("https://corp.example/mcp").identity(cert, key.unwrap_or_default());
+    let mut settings = settings.passphrase(passphrase);
     if key.is_none() {
         settings.tls.get_or_insert_default().key = None;
     }

@@ -122,12 +122,32 @@ fn passwords_of_proxies_are_refused() {
 }
 
 #[test]
+fn passphrases_are_refused() {
+    let flags = |passphrase: &str| EntrySettings::new("").identity("me.pem", "me.key").passphrase(passphrase);
+    assert_snapshot!(refused_flags(flags("hunter2")), @"
+    secret-in-arguments: The passphrase stands in the argument list
+    at: --passphrase on the command line
+    why: Every process on this machine can read it there.
+    fix: Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}, and nothing beside it.
+    ");
+    for text in ["{env:PATH}hunter2", "hunter2{env:PATH}", " {env:PATH}", "{hunter2}"] {
+        let told = refused_flags(flags(text));
+        assert!(told.starts_with("secret-in-arguments") && !told.contains("hunter2"), "{told}");
+    }
+    let endpoint = Entry::from_flags("https://corp.example/mcp", flags("{env:PATH}")).resolve().unwrap();
+    let passphrase = endpoint.tls.passphrase.as_ref().unwrap();
+    assert_eq!(passphrase.value.expose(), std::env::var("PATH").unwrap());
+    assert_eq!(passphrase.origin.to_string(), "--passphrase on the command line");
+    assert!(!format!("{:?}", endpoint.tls).contains(passphrase.value.expose()));
+}
+
+#[test]
 fn flags_replace_what_the_file_says() {
     let folder = Folder::new();
-    let keys =
-        r#""timeout": 1, "headers": { "x-team": "a", "X-Other": "o" }, "tls": { "cert": "me.pem", "key": "me.key" }"#;
+    let keys = r#""timeout": 1, "headers": { "x-team": "a", "X-Other": "o" }, "tls": { "cert": "me.pem", "key": "me.key", "passphrase": "{env:NONE}" }"#;
     let entry = find("corp", Some(&folder.write("config.jsonc", with(keys)))).unwrap();
     let mut flags = EntrySettings::new("").header("X-Team", "b").header("X-Team", "c").identity("flag.pem", "flag.key");
+    flags = flags.passphrase("{env:PATH}");
     flags.timeout = Some(7);
     let endpoint = entry.overridden(flags).resolve().unwrap();
     assert_eq!(headers(&endpoint), [("x-other", "o"), ("x-team", "b"), ("x-team", "c")]);

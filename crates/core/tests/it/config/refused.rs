@@ -15,7 +15,7 @@ fn unknown_key_of_tls() {
     assert_snapshot!(refused(with(r#""tls": { "fingerprint": "x" }"#)), @"
     config-unknown-key: `mcp.corp.tls.fingerprint` is not a setting
     at: [dir]/config.jsonc:3, mcp.corp.tls.fingerprint
-    why: The settings here are `ca`, `cert`, `key` and `systemRoots`.
+    why: The settings here are `ca`, `cert`, `key`, `passphrase` and `systemRoots`.
     ");
 }
 
@@ -25,7 +25,6 @@ fn settings_that_are_not_built_yet() {
         ("pins", r#"["sha256/AAAA="]"#),
         ("spiffe", r#"{ "socket": "unix:///run/agent.sock" }"#),
         ("serverName", r#""mcp.internal""#),
-        ("passphrase", r#""{env:PATH}""#),
         ("exec", r#"["vault-cert"]"#),
         ("crl", r#""corp.crl""#),
         ("minVersion", r#""1.2""#),
@@ -36,7 +35,10 @@ fn settings_that_are_not_built_yet() {
             "{told}"
         );
         assert!(told.contains(&format!("[dir]/config.jsonc:3, mcp.corp.tls.{key}\n")), "{told}");
-        assert!(told.ends_with("why: The settings here are `ca`, `cert`, `key` and `systemRoots`."), "{told}");
+        assert!(
+            told.ends_with("why: The settings here are `ca`, `cert`, `key`, `passphrase` and `systemRoots`."),
+            "{told}"
+        );
     }
     assert_snapshot!(refused(with(r#""oauth": { "clientId": "x" }"#)), @"
     config-invalid-value: `mcp.corp.oauth` has a value of the wrong kind
@@ -145,9 +147,28 @@ fn settings_that_do_not_go_together() {
     why: The URL is http://127.0.0.1:8080/mcp: no certificate would be shown, and nothing encrypted.
     fix: Write https:// in the URL, or remove the TLS settings.
     ");
-    for tls in [r#""cert": "me.pem""#, r#""key": "me.key""#, r#""systemRoots": true"#] {
+    for tls in [r#""cert": "me.pem""#, r#""key": "me.key""#, r#""passphrase": "{env:A}""#, r#""systemRoots": true"#] {
         assert!(refused(plain.replace(r#""ca": "ca.pem""#, tls)).starts_with("config-conflict: TLS settings"), "{tls}");
     }
+}
+
+#[test]
+fn passphrases() {
+    assert_snapshot!(refused(with(r#""tls": { "cert": "me.pem", "passphrase": "hunter2" }"#)), @"
+    config-invalid-value: The passphrase stands in the configuration file
+    at: [dir]/config.jsonc:3, mcp.corp.tls.passphrase
+    why: It is taken as a reference alone, since such files are copied and shared.
+    fix: Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}, and nothing beside it.
+    ");
+    let beside = refused(with(r#""tls": { "cert": "me.pem", "passphrase": "{env:PATH}hunter2" }"#));
+    assert!(beside.starts_with("config-invalid-value") && !beside.contains("hunter2"), "{beside}");
+    assert_snapshot!(refused(with(r#""tls": { "passphrase": "{env:PATH}" }"#)), @"
+    config-conflict: There is a passphrase without a certificate
+    at: [dir]/config.jsonc:3, mcp.corp.tls.passphrase
+    fix: Add the certificate as `cert`.
+    ");
+    let unset = refused(with(r#""tls": { "cert": "me.pem", "passphrase": "{env:MCP_MTLS_SURELY_UNSET}" }"#));
+    assert!(unset.starts_with("reference-unresolved"), "{unset}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use mcp_mtls_core::config::{Entry, EntrySettings, File, Header, find};
 use mcp_mtls_core::error::Failure;
 use mcp_mtls_core::identity::Identity;
 use mcp_mtls_core::trust::Trust;
+use mcp_mtls_testkit::pki::Pki;
 
 use super::{Folder, told, with};
 
@@ -14,6 +15,8 @@ fn in_no_setting_of_a_file() {
     let folder = Folder::new();
     folder.write("secret", MARK);
     folder.write("pem", PEM);
+    let alice = Pki::new().client("alice");
+    folder.write("locked.pem", format!("{}{}", alice.cert_pem, alice.key_encrypted_pem("another", 10)));
     let mut resolved = 0;
     for written in [
         MARK,
@@ -139,7 +142,7 @@ const MARK: &str = "hunter2xK3y";
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\nhunter2xK3yAAAAAAAA\n-----END PRIVATE KEY-----\n";
 
 /// Entries with a place for a secret.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     r#""url": "@""#,
     r#""url": "https://u:@@corp.example/""#,
     r#""url": "https://corp.example/?token=@""#,
@@ -152,4 +155,5 @@ const KEYS: [&str; 12] = [
     r#""url": "https://corp.example/", "timeout": "@", "type": "@""#,
     r#""url": "https://corp.example/", "oauth": { "clientSecret": "@" }"#,
     r#""url": "https://corp.example/", "tls": { "passphrase": "@" }"#,
+    r#""url": "https://corp.example/", "tls": { "cert": "locked.pem", "passphrase": "@" }"#,
 ];

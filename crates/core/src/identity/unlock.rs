@@ -1,0 +1,63 @@
+//! Encrypted keys and the passphrase: what is told when they do not come together.
+
+use super::encrypted::{EncryptedKey, Locked};
+use super::files::place;
+use super::key::PrivateKey;
+use crate::config::{Material, Passphrase};
+use crate::error::{Code, Failure, Result};
+
+/// The key in the clear.
+pub(super) fn decrypted(material: &Material, key: &EncryptedKey, passphrase: &Passphrase) -> Result<PrivateKey> {
+    key.decrypt(&passphrase.value).map_err(|locked| match locked {
+        Locked::Unsupported(why) => unsupported(material, why),
+        Locked::WrongPassphrase => wrong(material, key, passphrase),
+        Locked::Damaged => Failure::new(Code::MaterialInvalid, "The encrypted private key is damaged")
+            .at(place(material))
+            .at(material.origin.to_string())
+            .because("What is encrypted in it is not a whole key.")
+            .fix("Copy it again from where it came from."),
+    })
+}
+
+/// There is no passphrase for this key.
+pub(super) fn encrypted(material: &Material, key: &EncryptedKey) -> Failure {
+    // Whoever adds a passphrase that is of no use would only meet the next failure.
+    if let Err(Locked::Unsupported(why)) = key.check() {
+        return unsupported(material, why);
+    }
+    Failure::new(Code::KeyEncrypted, "The private key is encrypted, and there is no passphrase")
+        .at(place(material))
+        .at(material.origin.to_string())
+        .because(format!("Its encryption is {}, and `passphrase` is not set.", key.encryption()))
+        .fix("Set `passphrase` (--passphrase) to {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}.")
+}
+
+/// There is a passphrase, and no key that it is for.
+pub(super) fn needless(material: &Material, passphrase: &Passphrase) -> Failure {
+    Failure::new(Code::PassphraseNeedless, "There is a passphrase, but the private key is not encrypted")
+        .at(place(material))
+        .at(material.origin.to_string())
+        .at(passphrase.origin.to_string())
+        .fix("Remove `passphrase`, or name the encrypted key.")
+}
+
+fn wrong(material: &Material, key: &EncryptedKey, passphrase: &Passphrase) -> Failure {
+    let failure = Failure::new(Code::PassphraseWrong, "The passphrase does not open the private key")
+        .at(place(material))
+        .at(material.origin.to_string())
+        .at(passphrase.origin.to_string())
+        .because(format!("Its encryption is {}.", key.encryption()));
+    let failure =
+        if passphrase.value.expose().is_empty() { failure.because("The passphrase is empty.") } else { failure };
+    failure.fix(
+        "Correct what the reference in `passphrase` gives; `openssl pkey -noout -in FILE` asks for it and tries it.",
+    )
+}
+
+fn unsupported(material: &Material, why: String) -> Failure {
+    Failure::new(Code::KeyUnsupported, "The private key is encrypted in a way that cannot be used")
+        .at(place(material))
+        .at(material.origin.to_string())
+        .because(why)
+        .fix("Encrypt it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW`.")
+}
