@@ -2,6 +2,7 @@
 
 mod conformance;
 pub(crate) mod dead_network;
+mod encrypted_keys;
 mod everything;
 mod fuzz;
 mod inspector;
@@ -35,6 +36,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     let cases = [
         through_nginx::cases(),
         to_openssl::cases(),
+        encrypted_keys::cases(),
         inspector::cases(),
         restart::cases(),
         conformance::cases(),

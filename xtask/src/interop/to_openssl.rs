@@ -1,5 +1,6 @@
 //! Hosts that reach an `openssl s_server` which demands a client certificate, with the case as its MCP server.
 
+use mcp_mtls_testkit::pki::Client;
 use serde_json::{Value, json};
 
 use super::openssl::SServer;
@@ -17,11 +18,15 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 async fn session(stage: &Stage, tls: &str) {
-    let mut server = SServer::start(stage, tls, &stage.pki.client_ca_file()).await;
+    let server = SServer::start(stage, tls, &stage.pki.client_ca_file()).await;
     let alice = stage.pki.client("alice");
     let args = stage.flags(&server.url(), Some(&alice));
-    let mut host = stage.connect(args.iter().map(String::as_str));
+    talk(stage, server, &args, &alice).await;
+}
 
+/// A whole session by these arguments, in which the server verifies this client.
+pub(super) async fn talk(stage: &Stage, mut server: SServer, args: &[String], client: &Client) {
+    let mut host = stage.connect(args.iter().map(String::as_str));
     let talk = async {
         let answer = host.initialize("2025-11-25").await;
         assert_eq!(answer["result"]["serverInfo"]["name"], "s_server", "{answer:#}");
@@ -31,7 +36,7 @@ async fn session(stage: &Stage, tls: &str) {
     let serve = async { while !serve_one(&mut server).await.starts_with("DELETE") {} };
     // The bridge ends the session before it exits, so both come to their end.
     tokio::join!(talk, serve);
-    server.expect_verified(&alice);
+    server.expect_verified(client);
 }
 
 /// Answers one request as an MCP server would, and returns it.
