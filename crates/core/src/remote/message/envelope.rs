@@ -24,7 +24,7 @@ pub(super) fn scan(json: &str) -> Result<Scanned, Malformed> {
         object(json).map_err(|error| if error.is_data() { Malformed::NotMessage } else { Malformed::NotJson })?;
     let id = envelope.id.map(|id| Id::read(id).ok_or(Malformed::NotMessage)).transpose()?;
     let error = envelope.error.map(|error| object::<RpcError<'_>>(error.get()).is_ok_and(|error| error.is_sound()));
-    let sound = envelope.jsonrpc.as_deref() == Some("2.0") && error.unwrap_or(true);
+    let sound = envelope.jsonrpc.is_some_and(|version| version.get() == "\"2.0\"") && error.unwrap_or(true);
     let kind = match (envelope.method, envelope.result || error.is_some(), id) {
         (Some(method), false, Some(id)) => Kind::Request { id, method: method.into_owned() },
         (Some(method), false, None) => Kind::Notification { method: method.into_owned() },
@@ -120,8 +120,9 @@ struct Envelope<'a> {
     /// Some libraries write `"error": null` beside a result.
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// Of any kind: only of a response it matters here.
     #[serde(borrow, default)]
-    jsonrpc: Option<Cow<'a, str>>,
+    jsonrpc: Option<&'a RawValue>,
 }
 
 /// An error (JSON-RPC 2.0, section 5.1).
