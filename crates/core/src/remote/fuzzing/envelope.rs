@@ -45,18 +45,20 @@ pub fn envelope(data: &[u8]) {
 /// What a text of valid JSON is.
 fn expected(text: &str) -> Option<(Kind, Option<String>)> {
     let members = Members::of(text)?;
-    if !members.is_clear(&["id", "method", "params", "result", "error"]) {
+    if !members.is_clear(&["id", "method", "params", "result", "error", "jsonrpc"]) {
         return None;
     }
     let set = |name: &str| members.get(name).filter(|value| *value != "null");
     let method = set("method").map(|value| serde_json::from_str::<String>(value).ok());
     let id = set("id").map(id);
-    let answered = members.get("result").is_some() || members.get("error").is_some();
+    // Some libraries write `"error": null` beside a result.
+    let error = set("error").is_some();
+    let answered = members.get("result").is_some() || error;
     let kind = match (method, answered, id) {
         (Some(Some(method)), false, Some(Some(id))) => Kind::Request { id, method },
         (Some(Some(method)), false, None) => Kind::Notification { method },
-        (None, true, None) => Kind::Response { id: None, error: members.get("error").is_some() },
-        (None, true, Some(Some(id))) => Kind::Response { id: Some(id), error: members.get("error").is_some() },
+        (None, true, None) => Kind::Response { id: None, error },
+        (None, true, Some(Some(id))) => Kind::Response { id: Some(id), error },
         _ => return None,
     };
     Some((kind, set("params").and_then(revision)))
