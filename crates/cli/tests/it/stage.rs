@@ -52,6 +52,20 @@ pub(crate) async fn refusal(host: &mut Host) -> Value {
     error
 }
 
+/// A line as JSON.
+pub(crate) fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
+}
+
+/// Asserts that a line is an error of ours, and returns its data.
+pub(crate) fn ours(line: &str, id: usize, code: &str) -> Value {
+    let answer = parsed(line);
+    let (error, data) = (&answer["error"], &answer["error"]["data"]);
+    assert_eq!((&answer["id"], &error["code"]), (&json!(id), &json!(-31000)), "{line}");
+    assert_eq!((&data["source"], &data["code"]), (&json!("mcp-mtls"), &json!(code)), "{line}");
+    data.clone()
+}
+
 /// What the `whoami` tool says of the certificate that the server verified.
 pub(crate) async fn whoami(host: &mut Host) -> String {
     let answer = host.call("whoami", json!({})).await;

@@ -16,7 +16,7 @@ use mcp_mtls_testkit::reply::{self, Body, Events};
 use mcp_mtls_testkit::server::{SeenRequest, TlsServer};
 use serde_json::{Value, json};
 
-use crate::stage::{LATEST, hello, towards};
+use crate::stage::{LATEST, hello, ours, parsed, towards};
 
 /// A scripted server, a host, and what keeps both alive.
 struct Stage {
@@ -44,7 +44,16 @@ where
     F: Fn(Asked) -> Answer + Send + Sync + 'static,
     Answer: Future<Output = Option<Response<Body>>> + Send + 'static,
 {
-    let mut stage = staged(&[], script).await;
+    begun_with(&[], script).await
+}
+
+/// The same with these flags.
+async fn begun_with<F, Answer>(flags: &[&str], script: F) -> Stage
+where
+    F: Fn(Asked) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = Option<Response<Body>>> + Send + 'static,
+{
+    let mut stage = staged(flags, script).await;
     stage.begin().await;
     stage.wait_for(1, "notifications/initialized").await;
     stage
@@ -218,19 +227,6 @@ fn cancel(id: usize) -> String {
 /// A request of the stateless revision, with these parameters before its metadata.
 fn modern(id: usize, method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}"_meta":{{{META}}}}}}}"#)
-}
-
-fn parsed(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
-}
-
-/// Asserts that a line is an error of ours, and returns its data.
-fn ours(line: &str, id: usize, code: &str) -> Value {
-    let answer = parsed(line);
-    let (error, data) = (&answer["error"], &answer["error"]["data"]);
-    assert_eq!((&answer["id"], &error["code"]), (&json!(id), &json!(-31000)), "{line}");
-    assert_eq!((&data["source"], &data["code"]), (&json!("mcp-mtls"), &json!(code)), "{line}");
-    data.clone()
 }
 
 const META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}"#;

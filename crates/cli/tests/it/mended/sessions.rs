@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcp_mtls_testkit::reply;
 use tokio::time::sleep;
 
-use super::{begun, call, cancel, parsed, staged};
+use super::{begun, begun_with, call, cancel, ours, parsed, staged};
 
 #[tokio::test]
 async fn a3_a_session_that_a_new_initialize_replaces_is_ended_too() {
@@ -96,6 +96,23 @@ async fn b7_no_call_of_the_old_session_overtakes_the_hosts_new_initialize() {
     stage.host.request("initialize", crate::stage::hello(crate::stage::LATEST)).await;
     let told = stage.over().await;
     assert!(!told.iter().any(|told| told == "tools/call -"), "{told:#?}");
+}
+
+#[tokio::test]
+async fn b6_a_session_that_is_not_complete_in_time_is_ended() {
+    let mut stage = begun_with(&["--timeout", "1000"], async |asked| {
+        if asked.is_in(2, "notifications/initialized") {
+            std::future::pending::<()>().await;
+        }
+        asked.is_in(1, "tools/call").then(|| reply::empty(404))
+    })
+    .await;
+    let why = ours(&stage.ask(&call(1)).await, 1, "session-lost")["why"].to_string();
+    assert!(why.contains("within 1 s"), "{why}");
+    let told = stage.over().await;
+    for session in ["DELETE session-1", "DELETE session-2"] {
+        assert!(told.iter().any(|told| told == session), "no {session}: {told:#?}");
+    }
 }
 
 #[tokio::test]

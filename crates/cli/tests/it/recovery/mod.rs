@@ -18,7 +18,7 @@ use mcp_mtls_testkit::reply::{self, Body};
 use mcp_mtls_testkit::server::{SeenRequest, TlsServer};
 use serde_json::{Value, json};
 
-use crate::stage::{LATEST, connect};
+use crate::stage::{LATEST, connect, ours, parsed};
 
 /// A server, a host that has begun its session, and what keeps both alive.
 struct Bridged<S> {
@@ -201,19 +201,6 @@ fn request(id: usize, method: &str, name: &str, value: &str) -> String {
 
 fn notification(method: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#)
-}
-
-fn parsed(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
-}
-
-/// Asserts that a line is an error of ours, and returns its data.
-fn ours(line: &str, id: usize, code: &str) -> Value {
-    let answer = parsed(line);
-    let (error, data) = (&answer["error"], &answer["error"]["data"]);
-    assert_eq!((&answer["id"], &error["code"]), (&json!(id), &json!(-31000)), "{line}");
-    assert_eq!((&data["source"], &data["code"]), (&json!("mcp-mtls"), &json!(code)), "{line}");
-    data.clone()
 }
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");

@@ -115,7 +115,7 @@ impl Remote {
         let early = |established: &Established| self.session.establish(established.clone());
         let named = Established { number, begun: number, ..Established::default() };
         let (begun, _) =
-            tokio::join!(self.handshake(named, asked, early), tokio::time::timeout(FAREWELL, self.end(&before)),);
+            tokio::join!(self.handshake(named, asked, early), tokio::time::timeout(FAREWELL, self.end(&before)));
         let (mut established, answer) = begun?;
         if !matches!(answer.kind(), Kind::Response { error: false, .. }) {
             self.session.forget();
@@ -222,8 +222,7 @@ impl Remote {
         {
             return Err(failure.clone());
         }
-        let opened = tokio::time::timeout(self.timeout(), self.reopen(lost, outbox)).await;
-        let opened = opened.unwrap_or_else(|_| Err(self.timed_out())).map_err(|failure| not_recovered(&failure));
+        let opened = self.reopen(lost, outbox).await.map_err(|failure| not_recovered(&failure));
         self.session.attempted();
         *failed = opened.as_ref().err().cloned();
         opened
@@ -238,8 +237,11 @@ impl Remote {
         // Nothing else may be sent in the new session before it is complete, so it is not announced yet.
         let named = Established { number: lost.number + 1, begun: lost.begun, ..Established::default() };
         let asked = Asked { request: initialize, id, outbox, sent: None };
-        let (mut established, answer) = self.handshake(named, asked, |_| ()).await?;
-        let complete = self.complete(&mut established, &answer, memory, outbox).await;
+        let until = tokio::time::Instant::now() + self.timeout();
+        let opened = tokio::time::timeout_at(until, self.handshake(named, asked, |_| ())).await;
+        let (mut established, answer) = opened.unwrap_or_else(|_| Err(self.timed_out()))?;
+        let complete = self.complete(&mut established, &answer, memory, outbox);
+        let complete = tokio::time::timeout_at(until, complete).await.unwrap_or_else(|_| Err(self.timed_out()));
         // The host may have begun anew meanwhile.
         if complete.is_ok() && self.session.current().number == lost.number {
             self.session.establish(established);

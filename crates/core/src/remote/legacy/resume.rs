@@ -92,11 +92,12 @@ impl Remote {
         let failure = refusal.into_failure();
         match status {
             _ if lost => Opened::Lost(failure),
-            StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Opened::Later(failure)
-            }
-            // Credentials are renewed, and access is granted.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Opened::Later(failure),
+            // Streams end, servers calm down, credentials are renewed and access is granted.
+            StatusCode::CONFLICT
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN => Opened::Later(failure),
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Opened::Later(failure),
             // 405 is the normal word of a server without one.
             _ => Opened::Never(failure),
