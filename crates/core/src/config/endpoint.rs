@@ -2,16 +2,15 @@
 
 use std::env;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::arguments::{refuse_credential, refuse_key, refuse_passphrase, refuse_password};
+use super::arguments::{refuse_credential, refuse_password};
 use super::headers::Headers;
 use super::origin::Origin;
-use super::reference::{Template, expand, literal, resolve};
-use super::{Entry, Kind, TlsSettings};
+use super::reference::{Template, resolve};
+use super::{Entry, Kind, Tls};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -57,52 +56,6 @@ pub struct ProxySettings {
     pub proxy: Option<(Secret, Origin)>,
     /// `NO_PROXY`, which counts for a proxy of the environment only.
     pub except: Option<String>,
-}
-
-/// Client certificate and trust, with references replaced and paths made absolute.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Tls {
-    /// The client certificate, perhaps with the key.
-    pub cert: Option<Material>,
-    /// The private key.
-    pub key: Option<Material>,
-    /// The passphrase of an encrypted key.
-    pub passphrase: Option<Passphrase>,
-    /// CA certificates.
-    pub ca: Option<Material>,
-    /// Whether the system's roots are trusted too.
-    pub system_roots: bool,
-}
-
-/// A passphrase as a reference gave it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Passphrase {
-    /// The passphrase itself.
-    pub value: Secret,
-    /// Where the setting stands.
-    pub origin: Origin,
-}
-
-/// A certificate, key or CA as a setting gave it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Material {
-    /// The file or the text.
-    pub content: Content,
-    /// Where the setting stands.
-    pub origin: Origin,
-}
-
-/// Where the bytes of a [`Material`] are.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Content {
-    /// In a file.
-    File(PathBuf),
-    /// In the setting itself.
-    Text(Secret),
 }
 
 impl fmt::Debug for Endpoint {
@@ -255,89 +208,6 @@ impl Entry {
         let except = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).ok();
         Ok(ProxySettings { proxy, except })
     }
-
-    fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
-        let TlsSettings { cert, key, passphrase, ca, system_roots } = self.settings.tls.clone().unwrap_or_default();
-        let texts = [("cert", &cert), ("key", &key), ("passphrase", &passphrase), ("ca", &ca)];
-        let first = texts
-            .map(|(name, text)| (name, text.is_some()))
-            .into_iter()
-            .chain([("systemRoots", system_roots.is_some())])
-            .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
-        if let (Some(origin), "http") = (first, url.scheme()) {
-            return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
-                .at(origin.to_string())
-                .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
-                .fix("Write https:// in the URL, or remove the TLS settings."));
-        }
-        if let (Some(_), None) = (&key, &cert) {
-            return Err(Failure::new(Code::ConfigConflict, "There is a key without a certificate")
-                .at(self.origins.of("tls.key").to_string())
-                .fix("Add the certificate as `cert`."));
-        }
-        if let (Some(_), None) = (&passphrase, &cert) {
-            return Err(Failure::new(Code::ConfigConflict, "There is a passphrase without a certificate")
-                .at(self.origins.of("tls.passphrase").to_string())
-                .fix("Add the certificate as `cert`."));
-        }
-        if let (None, Some(false)) = (&ca, system_roots) {
-            return Err(Failure::new(
-                Code::ConfigConflict,
-                "Without the system's roots and without `ca` nothing is trusted",
-            )
-            .at(self.origins.of("tls.systemRoots").to_string())
-            .fix("Add `ca`, or remove `systemRoots`."));
-        }
-        Ok(Tls {
-            cert: self.material("cert", cert, warnings)?,
-            key: self.material("key", key, warnings)?,
-            passphrase: passphrase.map(|written| self.passphrase(&written)).transpose()?,
-            ca: self.material("ca", ca, warnings)?,
-            system_roots: system_roots.unwrap_or(true),
-        })
-    }
-
-    fn passphrase(&self, written: &Secret) -> Result<Passphrase> {
-        let origin = self.origins.of("tls.passphrase");
-        refuse_passphrase(written, &origin)?;
-        let value = resolve(written, self.folder(&origin), &origin)?;
-        Ok(Passphrase { value, origin })
-    }
-
-    fn material(&self, name: &str, written: Option<Secret>, warnings: &mut Vec<String>) -> Result<Option<Material>> {
-        let Some(written) = written else { return Ok(None) };
-        let origin = self.origins.of(&format!("tls.{name}"));
-        let (literal, _) = literal(&written, &origin)?;
-        if literal.expose().contains(KEY_MARK) {
-            refuse_key(name, &origin)?;
-            if let Origin::File { .. } = origin {
-                warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
-            }
-        }
-        let value = resolve(&written, self.folder(&origin), &origin)?;
-        let text = value.expose().trim_end_matches(['\r', '\n']);
-        if text.trim().is_empty() {
-            return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
-                .at(origin.to_string())
-                .fix("Name a file, or remove the setting."));
-        }
-        let no_path = |why: &str| {
-            Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
-                .at(origin.to_string())
-                .because(why)
-        };
-        let content = if text.contains("-----BEGIN") {
-            Content::Text(value)
-        } else if text.contains('\n') {
-            return Err(no_path("It has several lines and no `-----BEGIN` line."));
-        } else if is_base64_of_der(text) {
-            // As a path it would stand in the message about the file that is not there.
-            return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
-        } else {
-            Content::File(expand(text, self.folder(&origin), &origin)?)
-        };
-        Ok(Some(Material { content, origin }))
-    }
 }
 
 /// A URL as it may be told: without userinfo, query and fragment.
@@ -349,12 +219,6 @@ pub(crate) fn told(url: &Url) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.into()
-}
-
-/// Whether this is the inside of a PEM block: Base64 of a DER sequence, and too long for a path of such characters.
-fn is_base64_of_der(text: &str) -> bool {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ');
-    text.starts_with('M') && text.len() >= 60 && text.bytes().all(base64)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -385,8 +249,6 @@ const OURS: [&str; 13] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-const KEY_MARK: &str = "PRIVATE KEY-----";
 
 /// Hosts give up after 15 to 30 s, and then our explanation would be lost.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

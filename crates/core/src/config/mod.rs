@@ -14,14 +14,16 @@ mod reader;
 mod reference;
 mod settings;
 mod suggest;
+mod tls;
 
 pub(crate) use endpoint::told;
-pub use endpoint::{Content, Endpoint, Material, Passphrase, ProxySettings, Tls, Transport};
+pub use endpoint::{Endpoint, ProxySettings, Transport};
 pub use file::File;
 pub use headers::Headers;
 pub use locate::find;
 pub use origin::Origin;
 pub use settings::{EntrySettings, Header, Kind, TlsSettings, schema};
+pub use tls::{Content, Material, Passphrase, Tls};
 
 use std::path::{Path, PathBuf};
 
