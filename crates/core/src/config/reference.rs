@@ -56,6 +56,16 @@ impl Template {
         self.pieces.iter().any(|piece| !matches!(piece, Piece::Fixed(_)))
     }
 
+    /// The files that it refers to.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.pieces.iter().filter_map(|piece| if let Piece::File(path) = piece { Some(path.as_path()) } else { None })
+    }
+
+    /// What relative paths in the value are relative to.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// The value. Blocks as [`resolve`] does.
     pub(super) fn fill(&self) -> Result<Secret> {
         let mut value = zeroize::Zeroizing::new(String::new());

@@ -1,13 +1,13 @@
 //! [`Tls`]: the settings of `tls`, checked, with every reference replaced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use super::arguments::{refuse_key, refuse_passphrase};
 use super::endpoint::told;
 use super::origin::Origin;
-use super::reference::{expand, literal, resolve};
+use super::reference::{Template, expand, literal};
 use super::{Entry, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
@@ -36,6 +36,7 @@ pub struct Passphrase {
     pub value: Secret,
     /// Where the setting stands.
     pub origin: Origin,
+    template: Template,
 }
 
 /// A certificate, key or CA as a setting gave it.
@@ -46,6 +47,7 @@ pub struct Material {
     pub content: Content,
     /// Where the setting stands.
     pub origin: Origin,
+    template: Template,
 }
 
 /// Where the bytes of a [`Material`] are.
@@ -103,8 +105,8 @@ impl Entry {
     fn passphrase(&self, written: &Secret) -> Result<Passphrase> {
         let origin = self.origins.of("tls.passphrase");
         refuse_passphrase(written, &origin)?;
-        let value = resolve(written, self.folder(&origin), &origin)?;
-        Ok(Passphrase { value, origin })
+        let template = Template::read(written, self.folder(&origin), &origin)?;
+        Ok(Passphrase { value: template.fill()?, origin, template })
     }
 
     fn material(&self, name: &str, written: Option<Secret>, warnings: &mut Vec<String>) -> Result<Option<Material>> {
@@ -117,30 +119,74 @@ impl Entry {
                 warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
             }
         }
-        let value = resolve(&written, self.folder(&origin), &origin)?;
-        let text = value.expose().trim_end_matches(['\r', '\n']);
-        if text.trim().is_empty() {
-            return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
-                .at(origin.to_string())
-                .fix("Name a file, or remove the setting."));
-        }
-        let no_path = |why: &str| {
-            Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
-                .at(origin.to_string())
-                .because(why)
-        };
-        let content = if text.contains("-----BEGIN") {
-            Content::Text(value)
-        } else if text.contains('\n') {
-            return Err(no_path("It has several lines and no `-----BEGIN` line."));
-        } else if is_base64_of_der(text) {
-            // As a path it would stand in the message about the file that is not there.
-            return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
-        } else {
-            Content::File(expand(text, self.folder(&origin), &origin)?)
-        };
-        Ok(Some(Material { content, origin }))
+        let template = Template::read(&written, self.folder(&origin), &origin)?;
+        Ok(Some(Material { content: content(name, &template, &origin)?, origin, template }))
     }
+}
+
+impl Tls {
+    /// The same settings with the files and programs of their references asked again; what a path
+    /// names is read by whoever uses it. It may block: 5 s for each program at most.
+    ///
+    /// # Errors
+    /// `reference-unresolved`, `config-invalid-value`.
+    pub fn renewed(&self) -> Result<Self> {
+        let renewed = |name: &str, material: &Option<Material>| {
+            let again = |material: &Material| {
+                let Material { origin, template, .. } = material.clone();
+                Ok(Material { content: content(name, &template, &origin)?, origin, template })
+            };
+            material.as_ref().map(again).transpose()
+        };
+        let passphrase =
+            |passphrase: &Passphrase| Ok(Passphrase { value: passphrase.template.fill()?, ..passphrase.clone() });
+        Ok(Self {
+            cert: renewed("cert", &self.cert)?,
+            key: renewed("key", &self.key)?,
+            passphrase: self.passphrase.as_ref().map(passphrase).transpose()?,
+            ca: renewed("ca", &self.ca)?,
+            ..self.clone()
+        })
+    }
+
+    /// Every file that something here comes from, by a path or by a `{file:}`.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let materials = [&self.cert, &self.key, &self.ca].into_iter().flatten();
+        let named = materials.clone().filter_map(|material| match &material.content {
+            Content::File(path) => Some(path.as_path()),
+            Content::Text(_) => None,
+        });
+        let templates = materials.map(|material| &material.template);
+        let templates = templates.chain(self.passphrase.as_ref().map(|passphrase| &passphrase.template));
+        named.chain(templates.flat_map(Template::files))
+    }
+}
+
+/// The file or the text that a setting gives now.
+fn content(name: &str, template: &Template, origin: &Origin) -> Result<Content> {
+    let value = template.fill()?;
+    let text = value.expose().trim_end_matches(['\r', '\n']);
+    if text.trim().is_empty() {
+        return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
+            .at(origin.to_string())
+            .fix("Name a file, or remove the setting."));
+    }
+    let no_path = |why: &str| {
+        Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
+            .at(origin.to_string())
+            .because(why)
+    };
+    if text.contains("-----BEGIN") {
+        return Ok(Content::Text(value));
+    }
+    if text.contains('\n') {
+        return Err(no_path("It has several lines and no `-----BEGIN` line."));
+    }
+    if is_base64_of_der(text) {
+        // As a path it would stand in the message about the file that is not there.
+        return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
+    }
+    Ok(Content::File(expand(text, template.folder(), origin)?))
 }
 
 /// Whether this is the inside of a PEM block: Base64 of a DER sequence, and too long for a path of such characters.
