@@ -111,8 +111,19 @@ fn bridge(remote: Result<Remote>, started: Instant, watch: &Watch) -> Result<Exi
     {
         return Err(failure);
     }
+    let renewer = remote.as_ref().ok().map(Remote::renewer);
     let outcome = crate::on_runtime(async {
-        bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, watch.clone()).await
+        let renewals = stdio::at_each_hangup(async || {
+            if let Some(renewer) = &renewer
+                && let Err(failure) = renewer.renew().await
+            {
+                watch.note(&failure);
+            }
+        })?;
+        tokio::select! {
+            outcome = bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, watch.clone()) => outcome,
+            never = renewals => match never {},
+        }
     });
     // Told here, and not by the caller, since a host may leave stderr unread.
     if let Some(journal) = &watch.journal {

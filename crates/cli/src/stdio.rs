@@ -1,5 +1,6 @@
 //! Stdin, stdout and signals, without a thread between them and the bridge where that can be.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 
@@ -46,6 +47,25 @@ pub(crate) fn stop() -> Result<impl Future<Output = ()>> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+/// Does the work whenever the process is sent SIGHUP, which asks a service to read its files anew.
+#[cfg(unix)]
+pub(crate) fn at_each_hangup(mut work: impl AsyncFnMut()) -> Result<impl Future<Output = Infallible>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup()).map_err(|error| unusable("signals", &error))?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            work().await;
+        }
+        std::future::pending().await
+    })
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn at_each_hangup(_: impl AsyncFnMut()) -> Result<impl Future<Output = Infallible>> {
+    Ok(std::future::pending())
 }
 
 fn unusable(what: &str, error: &io::Error) -> Failure {

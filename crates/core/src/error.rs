@@ -101,6 +101,13 @@ impl Failure {
         }
     }
 
+    /// Whether the server refused our certificate in the handshake, so that it processed nothing.
+    pub(crate) fn is_refused_handshake(&self) -> bool {
+        let refused = matches!(self.0.code, Code::CertificateRefused | Code::CertificateExpired);
+        // A connection that only ended says so less surely.
+        refused && self.0.evidence.contains_key("alert")
+    }
+
     /// Says that there was a connection when it failed.
     pub(crate) fn connected(self) -> Self {
         self.evidence(CONNECTED, true)
@@ -242,6 +249,8 @@ codes! {
     CertificateRefused = "certificate-refused", Ours;
     /// The server refused our certificate, and it has expired.
     CertificateExpired = "certificate-expired", Ours;
+    /// Our certificate is valid for a short time only.
+    CertificateEndsSoon = "certificate-ends-soon", Ours;
     /// The server wants a client certificate and none is configured.
     CertificateRequired = "certificate-required", Ours;
     /// The server's certificate is past its end.

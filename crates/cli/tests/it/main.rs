@@ -16,6 +16,7 @@ mod network;
 mod protocol;
 mod recovery;
 mod refused;
+mod rotation;
 mod run;
 mod stage;
 mod trouble;

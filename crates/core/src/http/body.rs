@@ -18,6 +18,8 @@ use crate::tls::Tls;
 
 /// The body of a response.
 pub(crate) struct Body {
+    /// What was looked at before it was read.
+    ahead: Bytes,
     incoming: Incoming,
     /// Until the end of the body; dropped before, an HTTP/1.1 connection is closed.
     lease: Option<Lease>,
@@ -27,8 +29,9 @@ pub(crate) struct Body {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, lease: Lease, headers: &http::HeaderMap) -> Self {
-        let tls = Arc::clone(&lease.tls);
-        let mut body = Self { incoming, lease: Some(lease), tls, expires: expiry(headers, Instant::now()) };
+        let tls = Arc::clone(lease.tls());
+        let mut body =
+            Self { ahead: Bytes::new(), incoming, lease: Some(lease), tls, expires: expiry(headers, Instant::now()) };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -44,9 +47,24 @@ impl Body {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
+    /// Up to about `limit` bytes of the beginning, as far as they come within `time`; they are read
+    /// again afterwards.
+    pub(crate) async fn peek(&mut self, limit: usize, time: Duration) -> &[u8] {
+        let mut ahead = bytes::BytesMut::from(std::mem::take(&mut self.ahead));
+        let deadline = tokio::time::Instant::now() + time;
+        while ahead.len() < limit
+            && let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, self.chunk()).await
+        {
+            ahead.extend_from_slice(&chunk);
+        }
+        self.ahead = ahead.freeze();
+        &self.ahead
+    }
+
     /// How many bytes are still to come at least, as the head of the response says.
     pub(crate) fn at_least(&self) -> usize {
-        usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX)
+        let unread = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
+        unread.saturating_add(self.ahead.len())
     }
 
     /// Up to `limit` bytes of the beginning, as far as they come within `time`.
@@ -63,6 +81,9 @@ impl Body {
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.ahead))));
+        }
         loop {
             match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {

@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 use super::moment::Moment;
 use super::multiplexed::{Limit, Multiplexed, NotProcessed, UNKNOWN};
-use super::pool::Pooled;
+use super::pool::Pool;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
 use super::trouble::slow_step;
@@ -23,16 +23,22 @@ use crate::config::told;
 use crate::error::{Code, Failure, Result};
 use crate::tls::{Peer, Record, Step, Tap, Tls, dial};
 
-/// Opens connections to one origin.
+/// The way to one origin, which stays the same whoever we are.
 #[derive(Debug)]
-pub(super) struct Dialer {
+pub(super) struct Route {
     host: Host,
     port: u16,
     /// Only on loopback.
     plain: bool,
     proxy: Option<Proxy>,
-    tls: Arc<Tls>,
     timeout: Duration,
+}
+
+/// Opens connections to one origin.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    route: Arc<Route>,
+    tls: Arc<Tls>,
 }
 
 /// The sending half of a connection.
@@ -46,12 +52,13 @@ pub(super) enum Sender {
 pub(super) struct Lease {
     pub(super) sender: Sender,
     pub(super) record: Record,
-    pub(super) tls: Arc<Tls>,
     /// Whether it has served a request before.
     pub(super) reused: bool,
     /// When it was taken.
     pub(super) since: Moment,
-    pub(super) pooled: Pooled,
+    /// Where it goes back to. The background work of its connection belongs to that, which so lives
+    /// until the answer has been read, also when newer requests go out elsewhere.
+    pub(super) pool: Arc<Pool>,
 }
 
 /// What became of a request.
@@ -62,13 +69,18 @@ pub(super) enum Outcome {
     NotSent(http::Request<Bytes>, Failure),
 }
 
-impl Dialer {
-    pub(super) fn new(url: &Url, proxy: Option<Proxy>, tls: Tls, timeout: Duration) -> Result<Self> {
+impl Route {
+    pub(super) fn new(url: &Url, proxy: Option<Proxy>, timeout: Duration) -> Result<Self> {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err(Failure::new(Code::ConfigInvalidValue, "The URL of the server has no host").at(told(url)));
         };
-        let plain = url.scheme() == "http";
-        Ok(Self { host: host.to_owned(), port, plain, proxy, tls: Arc::new(tls), timeout })
+        Ok(Self { host: host.to_owned(), port, plain: url.scheme() == "http", proxy, timeout })
+    }
+}
+
+impl Dialer {
+    pub(super) fn new(route: Arc<Route>, tls: Tls) -> Self {
+        Self { route, tls: Arc::new(tls) }
     }
 
     pub(super) fn tls(&self) -> &Arc<Tls> {
@@ -76,40 +88,39 @@ impl Dialer {
     }
 
     pub(super) fn record(&self) -> Record {
-        Record::new(format!("{}:{}", self.host, self.port))
+        Record::new(format!("{}:{}", self.route.host, self.route.port))
     }
 
     /// Opens a connection within the time limit; its background work belongs to `tasks`.
     pub(super) async fn open(&self, record: &Record, tasks: &Spawner) -> Result<Sender> {
         // Boxed, since the steps of a handshake are large, and every waiting request would carry their size.
-        let connected = tokio::time::timeout(self.timeout, Box::pin(self.connect(record, tasks))).await;
+        let Route { host, port, timeout, .. } = self.route.as_ref();
+        let connected = tokio::time::timeout(*timeout, Box::pin(self.connect(record, tasks))).await;
         connected.unwrap_or_else(|_| {
-            let what = format!("No connection to {}:{} within {} s", self.host, self.port, self.timeout.as_secs_f64());
+            let what = format!("No connection to {host}:{port} within {} s", timeout.as_secs_f64());
             Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
         })
     }
 
     async fn connect(&self, record: &Record, tasks: &Spawner) -> Result<Sender> {
-        let stream: Stream = match &self.proxy {
-            None => Box::new(dial(&self.host, self.port, record).await?),
+        let Route { host, port, plain, proxy, .. } = self.route.as_ref();
+        let stream: Stream = match proxy {
+            None => Box::new(dial(host, *port, record).await?),
             Some(proxy) => {
                 record.lock().proxy = Some(proxy.told().to_owned());
-                proxy.tunnel(&self.host, self.port, &self.tls, record, tasks).await?
+                proxy.tunnel(host, *port, &self.tls, record, tasks).await?
             }
         };
-        if self.plain {
+        if *plain {
             let loopback = record.lock().address.is_some_and(|address| address.ip().is_loopback());
             if !loopback {
-                return Err(Failure::new(
-                    Code::ConnectFailed,
-                    format!("`{}` is not on this machine's loopback", self.host),
-                )
-                .because("The URL says http://, and messages are not sent anywhere else without TLS."));
+                return Err(Failure::new(Code::ConnectFailed, format!("`{host}` is not on this machine's loopback"))
+                    .because("The URL says http://, and messages are not sent anywhere else without TLS."));
             }
             record.reach(Step::Open);
             return self.http1(Tap::new(stream, record.clone()), tasks).await;
         }
-        let stream = self.tls.handshake(stream, &self.host, Peer::Server, &[b"h2", b"http/1.1"], record).await?;
+        let stream = self.tls.handshake(stream, host, Peer::Server, &[b"h2", b"http/1.1"], record).await?;
         record.reach(Step::Open);
         if stream.alpn() == Some(b"h2") { self.http2(stream, tasks).await } else { self.http1(stream, tasks).await }
     }
@@ -149,8 +160,11 @@ impl Dialer {
     }
 
     fn failed(&self, error: &hyper::Error) -> Failure {
-        Failure::new(Code::ConnectionLost, format!("HTTP cannot be spoken with {}:{}", self.host, self.port))
-            .because(format!("{error}."))
+        Failure::new(
+            Code::ConnectionLost,
+            format!("HTTP cannot be spoken with {}:{}", self.route.host, self.route.port),
+        )
+        .because(format!("{error}."))
     }
 }
 
@@ -205,6 +219,10 @@ impl Sender {
 }
 
 impl Lease {
+    pub(super) fn tls(&self) -> &Arc<Tls> {
+        self.pool.tls()
+    }
+
     /// Sends one request and waits for the head of the response.
     pub(super) async fn send(mut self, request: http::Request<Bytes>, sent: Option<&watch::Sender<bool>>) -> Outcome {
         if let Err(failure) = self.ready().await {
@@ -223,7 +241,7 @@ impl Lease {
         }
         match exchange.await {
             Ok(response) => {
-                self.tls.prove();
+                self.tls().prove();
                 let (parts, body) = response.into_parts();
                 let record = self.record.clone();
                 let body = Body::new(body, self, &parts.headers);
@@ -232,6 +250,7 @@ impl Lease {
                     headers: parts.headers,
                     body,
                     not_renewed: None,
+                    generation: 0,
                     own: Arc::default(),
                     record,
                 })
@@ -258,7 +277,7 @@ impl Lease {
         match tokio::time::timeout(limit, self.sender.ready()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.lost(&error)),
-            Err(_) => Err(self.tls.explain_lost(&self.record, "The connection takes no further request.")),
+            Err(_) => Err(self.tls().explain_lost(&self.record, "The connection takes no further request.")),
         }
     }
 }

@@ -6,16 +6,22 @@
 mod body;
 mod connection;
 mod credentials;
+mod generations;
 mod moment;
 mod multiplexed;
 mod pool;
 mod proxy;
+mod replacement;
+mod response;
 mod tasks;
 mod trouble;
 
 pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub(crate) use body::Body;
+pub(crate) use generations::Generations;
 pub(crate) use pool::{Settler, Settling};
+pub(crate) use response::Response;
+pub(crate) use trouble::is_of_certificate;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,16 +33,13 @@ use url::Url;
 
 use crate::config::{Endpoint, told};
 use crate::error::{Code, Failure, Result, quoted};
-use crate::identity::Identity;
-use crate::tls::{Offer, Record, Tls};
-use crate::trust::Trust;
-use connection::Outcome;
+use connection::{Outcome, Route};
 use credentials::Credentials;
-use pool::Pool;
+use generations::Generation;
 
 /// A client for one origin.
 pub(crate) struct Client {
-    pool: Pool,
+    generations: Generations,
     url: Url,
     /// The entry's headers, sent with every request.
     credentials: Credentials,
@@ -55,30 +58,17 @@ pub(crate) struct Request {
     pub(crate) sent: Option<watch::Sender<bool>>,
 }
 
-/// A response whose body is still to be read.
-#[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
-    /// Of a 401: why the entry's headers could not be made again.
-    pub(crate) not_renewed: Option<Failure>,
-    /// The entry's headers that its request carried.
-    own: Arc<HeaderMap>,
-    record: Record,
-}
-
 impl Client {
     /// Loads identity and trust. Reads files, so it may block.
     ///
     /// # Errors
-    /// Those of [`Identity::load`] and [`Trust::load`], and `config-invalid-value` for the proxy.
+    /// Those of [`Identity::load`](crate::identity::Identity::load) and
+    /// [`Trust::load`](crate::trust::Trust::load), and `config-invalid-value` for the proxy.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self> {
-        let tls = Tls::new(Identity::load(&endpoint.tls)?, Trust::load(&endpoint.tls)?)?;
         let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
-        let pool = Pool::new(connection::Dialer::new(&endpoint.url, proxy, tls, endpoint.timeout)?);
+        let generations = Generations::new(Route::new(&endpoint.url, proxy, endpoint.timeout)?, &endpoint.tls)?;
         let credentials = Credentials::new(&endpoint.headers);
-        Ok(Self { pool, url: endpoint.url.clone(), credentials, timeout: endpoint.timeout })
+        Ok(Self { generations, url: endpoint.url.clone(), credentials, timeout: endpoint.timeout })
     }
 
     /// How long connecting may take.
@@ -141,8 +131,7 @@ impl Client {
             None => self.url.clone(),
         };
         for _ in 0..=MAX_REDIRECTS {
-            let outgoing = outgoing(&url, request, own)?;
-            let mut response = self.exchange(outgoing, request.sent.as_ref()).await?;
+            let mut response = self.exchange(&url, request, own).await?;
             response.own = Arc::clone(own);
             if !response.status.is_redirection() || response.status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
@@ -154,11 +143,26 @@ impl Client {
             .fix("Write the final URL of the endpoint in `url`."))
     }
 
+    /// Ready when requests go out with another identity or trust than this response came in.
+    pub(crate) async fn outlived(&self, generation: u64) {
+        self.generations.outlived(generation).await;
+    }
+
+    /// Its generations of identity and trust, to have the next one made.
+    pub(crate) fn generations(&self) -> Generations {
+        self.generations.clone()
+    }
+
+    /// What deserves a word about identity and trust, once.
+    pub(crate) fn notes(&self) -> Vec<Failure> {
+        self.generations.notes()
+    }
+
     /// A failure for the time being up, which names the step that took too long.
     pub(crate) fn timed_out(&self, limit: Duration) -> Failure {
         let seconds = limit.as_secs_f64();
         let failure = Failure::new(Code::TimedOut, format!("No answer from {} within {seconds} s", told(&self.url)));
-        trouble::slow_step(failure, self.pool.latest().as_ref())
+        trouble::slow_step(failure, self.generations.peek().pool.latest().as_ref())
     }
 
     /// The URL without userinfo and fragment, when certificate, headers and messages may go to it.
@@ -173,16 +177,47 @@ impl Client {
         Ok(bare(url))
     }
 
-    async fn exchange(
+    /// Sends the request in the current generation; and once more in the next, when the server has
+    /// refused the certificate of this one, and so processed nothing, and there is another now.
+    async fn exchange(&self, url: &Url, request: &Request, own: &HeaderMap) -> Result<Response> {
+        let generation = self.generations.current().await;
+        let sent = request.sent.as_ref();
+        let mut first = self.exchange_in(&generation, outgoing(url, request, own)?, sent).await;
+        let refused = match &mut first {
+            Ok(response) => response.refuses_certificate().await,
+            Err(failure) => failure.is_refused_handshake(),
+        };
+        if !refused {
+            return first;
+        }
+        if let Some(sent) = sent {
+            // Not on its way any more, until it is sent again.
+            sent.send_replace(false);
+        }
+        match (self.generations.after_refusal(&generation).await, first) {
+            (Ok(Some(next)), _) => self.exchange_in(&next, outgoing(url, request, own)?, sent).await,
+            (Ok(None), first) => first,
+            (Err(why), Ok(mut response)) => {
+                response.not_renewed = Some(why);
+                Ok(response)
+            }
+            (Err(why), Err(failure)) => {
+                Err(failure.because(not_renewed("The certificate could not be read anew", &why)))
+            }
+        }
+    }
+
+    async fn exchange_in(
         &self,
+        generation: &Generation,
         mut request: ::http::Request<Bytes>,
         sent: Option<&watch::Sender<bool>>,
     ) -> Result<Response> {
         let mut failure = None;
         for _ in 0..ATTEMPTS {
-            let lease = self.pool.lease().await?;
+            let lease = generation.pool.lease().await?;
             match lease.send(request, sent).await {
-                Outcome::Response(response) => return Ok(response),
+                Outcome::Response(response) => return Ok(Response { generation: generation.number, ..response }),
                 Outcome::Failed(failure) => return Err(failure),
                 // The connection had ended before the request was handed to it, or the server says
                 // that it did not process it.
@@ -252,46 +287,10 @@ impl fmt::Debug for Client {
     }
 }
 
-impl Response {
-    /// The media type, in lower case and without parameters.
-    pub(crate) fn media_type(&self) -> String {
-        let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-
-    /// Whether a client certificate is configured and this connection's server never asked for it.
-    pub(crate) fn certificate_not_asked(&self) -> bool {
-        self.body.tls().identity().is_some() && self.record.lock().offer == Offer::NotAsked
-    }
-
-    /// The body, and what can explain the words in it.
-    pub(crate) fn split(self) -> (Explain, Body) {
-        (Explain { record: self.record, tls: Arc::clone(self.body.tls()), own: self.own }, self.body)
-    }
-}
-
-/// Explains what a response says, of the client certificate above all.
-#[derive(Debug)]
-pub(crate) struct Explain {
-    record: Record,
-    tls: Arc<Tls>,
-    own: Arc<HeaderMap>,
-}
-
-impl Explain {
-    /// The failure for a client certificate that was missing or refused, as the answer's words say.
-    pub(crate) fn refused(&self, words: &str) -> Failure {
-        self.tls.explain_refused(&self.record, words)
-    }
-
-    /// Text of the server without the values of the entry's headers, which some servers repeat in
-    /// their errors.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
-        let values = self.own.values().filter_map(|value| value.to_str().ok());
-        // A scheme such as Bearer says nothing, and a short word would take away what stands there by chance.
-        let words = values.flat_map(|value| [value].into_iter().chain(value.split(' '))).filter(|word| word.len() >= 8);
-        words.fold(text.to_owned(), |text, word| text.replace(word, "\u{2026}"))
-    }
+/// Why what was refused could not be made again, as a sentence.
+pub(crate) fn not_renewed(what: &str, why: &Failure) -> String {
+    let facts = why.facts();
+    format!("{what}: {} ({}). {}", facts.what, facts.place.join(", "), facts.why.join(" "))
 }
 
 /// How often a request that was not processed is tried, each time on another connection or stream.

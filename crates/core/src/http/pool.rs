@@ -11,7 +11,7 @@ use super::moment::Moment;
 use super::multiplexed::Limit;
 use super::tasks::{Spawner, Tasks};
 use crate::error::{Failure, Result};
-use crate::tls::Record;
+use crate::tls::{Record, Tls};
 
 /// The connections to one origin.
 #[derive(Debug)]
@@ -63,9 +63,6 @@ struct Shareable {
     used: Moment,
 }
 
-/// Where a connection goes back to.
-pub(super) struct Pooled(Weak<Shared>);
-
 /// What a caller of [`Pool::lease`] does next.
 enum Next {
     Use(Box<Lease>),
@@ -83,6 +80,11 @@ impl Pool {
         Self { dialer, shared: Arc::new(shared), tasks }
     }
 
+    /// What its connections show, and whom they believe.
+    pub(super) fn tls(&self) -> &Arc<Tls> {
+        self.dialer.tls()
+    }
+
     /// The record of the connection that was opened last.
     pub(super) fn latest(&self) -> Option<Record> {
         self.shared.lock().latest.clone()
@@ -94,7 +96,7 @@ impl Pool {
     ///
     /// # Errors
     /// Every failure of connecting. Those who waited for the same attempt are told the same failure.
-    pub(super) async fn lease(&self) -> Result<Lease> {
+    pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
         let mut since = None;
         let mut settled = None;
         loop {
@@ -117,7 +119,7 @@ impl Pool {
         }
     }
 
-    fn next(&self, since: &mut Option<u64>, settled: Option<tokio::time::Instant>) -> Next {
+    fn next(self: &Arc<Self>, since: &mut Option<u64>, settled: Option<tokio::time::Instant>) -> Next {
         let mut state = self.shared.lock();
         let now = Moment::now();
         state.drop_the_dead(&now);
@@ -149,7 +151,7 @@ impl Pool {
         Next::Dial(record)
     }
 
-    async fn dial(&self, record: Record) -> Result<Lease> {
+    async fn dial(self: &Arc<Self>, record: Record) -> Result<Lease> {
         // A caller that is dropped while it dials must not leave the others waiting.
         let dialing = Dialing(&self.shared);
         let result = self.dialer.open(&record, &self.tasks.spawner()).await;
@@ -174,9 +176,8 @@ impl Pool {
         Ok(self.leased(result?, record, false))
     }
 
-    fn leased(&self, sender: Sender, record: Record, reused: bool) -> Lease {
-        let pooled = Pooled(Arc::downgrade(&self.shared));
-        Lease { sender, record, tls: Arc::clone(self.dialer.tls()), reused, since: Moment::now(), pooled }
+    fn leased(self: &Arc<Self>, sender: Sender, record: Record, reused: bool) -> Lease {
+        Lease { sender, record, reused, since: Moment::now(), pool: Arc::clone(self) }
     }
 }
 
@@ -203,14 +204,14 @@ impl Lease {
     /// answered before it had read it whole can carry nothing more, and one over which the computer
     /// slept is likely dead: its answer may have been here already.
     pub(super) fn give_back(self, expires: Instant) {
-        let Some(shared) = self.pooled.0.upgrade() else { return };
+        let shared = &self.pool.shared;
         let since = Moment::now();
         let usable = !self.sender.is_closed() && !self.record.lock().stalled && !self.since.slept_until(&since);
         if matches!(self.sender, Sender::H1(_)) && usable {
             let mut state = shared.lock();
             state.idle.push(Idle { sender: self.sender, record: self.record, expires, since });
             if !std::mem::replace(&mut state.swept, true) {
-                shared.spawner.spawn(sweep(Arc::downgrade(&shared)));
+                shared.spawner.spawn(sweep(Arc::downgrade(shared)));
             }
         }
         shared.changed.notify_waiters();
@@ -218,14 +219,12 @@ impl Lease {
 
     /// Takes a connection that can serve no more requests out of the pool.
     pub(super) fn forget(&self) {
-        if let Some(shared) = self.pooled.0.upgrade() {
-            shared.lock().http2.retain(|shareable| !shareable.record.is(&self.record));
-        }
+        self.pool.shared.lock().http2.retain(|shareable| !shareable.record.is(&self.record));
     }
 
     /// Where to say that the end of this connection's answer is all that is missing.
     pub(super) fn settler(&self) -> Settler {
-        Settler(self.pooled.0.clone())
+        Settler(Arc::downgrade(&self.pool.shared))
     }
 }
 

@@ -15,9 +15,9 @@ impl Lease {
                 .fix("Have the server, or the proxy before it, send fewer.");
         }
         if self.fell_silent(error) {
-            return self.tls.explain_silent(&self.record);
+            return self.tls().explain_silent(&self.record);
         }
-        self.tls.explain_lost(&self.record, &in_words(error))
+        self.tls().explain_lost(&self.record, &in_words(error))
     }
 
     /// Whether the other end, and whatever is between, said nothing any more.
@@ -67,6 +67,14 @@ fn is_silence(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
     matches!(kind, TimedOut | HostUnreachable | NetworkUnreachable | NetworkDown)
 }
+
+/// Whether these are the words with which a TLS terminator refuses a client certificate, or misses it.
+pub(crate) fn is_of_certificate(page: &str) -> bool {
+    CERTIFICATE_WORDS.iter().any(|words| page.contains(words))
+}
+
+/// What nginx says, with status 400, of a certificate that is missing or refused.
+const CERTIFICATE_WORDS: [&str; 2] = ["No required SSL certificate was sent", "The SSL certificate error"];
 
 /// Adds to a failure which step a connection was in when the time was up.
 pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {

@@ -5,7 +5,9 @@ mod der;
 mod encrypted;
 pub mod facts;
 mod files;
+mod footprint;
 mod key;
+mod lifetime;
 pub mod pem;
 mod unlock;
 
@@ -13,6 +15,7 @@ pub use encrypted::EncryptedKey;
 pub use key::PrivateKey;
 
 pub(crate) use files::{place, read, wrong_kind};
+pub(crate) use footprint::Footprint;
 pub(crate) use key::provider;
 
 use std::fmt;

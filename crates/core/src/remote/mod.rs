@@ -27,12 +27,27 @@ use url::Url;
 
 use crate::config::{Endpoint, Transport};
 use crate::error::{Code, Failure, Result};
-use crate::http::{Client, HeaderMap, Method, Request, Response};
+use crate::http::{Client, Generations, HeaderMap, Method, Request, Response};
 use message::{Id, Kind, Message};
 pub use outbox::{Gone, Observer, Outbox, Parcel, Passage, Recipient};
 
 /// Becomes true when a request has been handed to a connection.
 pub type Sent = Option<watch::Sender<bool>>;
+
+/// Has certificate, key and trust of a [`Remote`] read anew. Files that change are noticed without it.
+#[derive(Clone, Debug)]
+pub struct Renewer(Generations);
+
+impl Renewer {
+    /// Reads them, for the requests that follow. Running requests and streams of answers finish as
+    /// they began; the server's own stream is opened again.
+    ///
+    /// # Errors
+    /// Why they cannot be used; those that were there before stay in use.
+    pub async fn renew(&self) -> Result<()> {
+        self.0.renew().await
+    }
+}
 
 /// A request on its way to its answer.
 #[derive(Clone, Copy)]
@@ -127,6 +142,12 @@ impl Remote {
         }
     }
 
+    /// By which certificate, key and trust are read anew when somebody says so.
+    #[must_use]
+    pub fn renewer(&self) -> Renewer {
+        Renewer(self.client.generations())
+    }
+
     /// Ends the session at the server, if there is one.
     pub async fn close(&self) {
         self.end_session().await;
@@ -135,6 +156,13 @@ impl Remote {
     /// POSTs a request to where the server wants it; to the endpoint when that is nowhere else.
     async fn ask(&self, asked: Asked<'_>, target: Option<Url>, headers: HeaderMap) -> Result<Response> {
         self.post(asked.request, target, headers, asked.outbox, asked.sent).await
+    }
+
+    /// Tells what deserves a word about the connection itself.
+    fn note(&self, outbox: &Outbox) {
+        for note in self.client.notes() {
+            outbox.note(&note);
+        }
     }
 
     async fn post(
@@ -149,6 +177,7 @@ impl Remote {
         let (body, sent) = (message.raw().clone(), sent.cloned());
         let request = Request { method: Method::POST, target, headers, body, sent };
         let response = self.client.send(request).await;
+        self.note(outbox);
         outbox.passed(&Passage {
             to: Recipient::Server,
             message,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::events::without_mark;
 use super::message::{Id, Kind, Message};
 use crate::error::{Code, Failure, Result, quoted};
-use crate::http::{Response, StatusCode, header};
+use crate::http::{Response, StatusCode, header, is_of_certificate, not_renewed};
 
 /// An HTTP error.
 pub(super) struct Refusal {
@@ -108,7 +108,7 @@ struct Head {
     /// The words of the body that say most, without secrets of ours.
     said: String,
     certificate_not_asked: bool,
-    /// Why the entry's headers could not be made again after a 401.
+    /// Why the entry's headers, or the certificate, could not be made again.
     not_renewed: Option<Failure>,
     /// Why the certificate was missing or refused, when the body is a TLS terminator's word on it.
     refused: Option<Failure>,
@@ -132,7 +132,7 @@ async fn parts(mut response: Response) -> (Head, Vec<u8>) {
     let text = String::from_utf8_lossy(&body);
     head.challenge = challenge.map(|text| quoted(&explain.without_secrets(&text)));
     head.said = first_words(&explain.without_secrets(&text));
-    if CERTIFICATE_WORDS.iter().any(|words| text.contains(words)) {
+    if is_of_certificate(&text) {
         head.refused = Some(explain.refused(&head.said));
     }
     (head, body)
@@ -150,7 +150,10 @@ impl Head {
 
     fn failure(self, body: &[u8]) -> Failure {
         if let Some(refused) = self.refused {
-            return refused;
+            return match self.not_renewed {
+                Some(why) => refused.because(not_renewed("The certificate could not be read anew", &why)),
+                None => refused,
+            };
         }
         if String::from_utf8_lossy(body).contains(PLAIN_WORDS) {
             return Failure::new(Code::NotPlain, "The server speaks TLS, and the URL says http")
@@ -168,9 +171,7 @@ impl Head {
             failure = failure.because(format!("It asks to wait {seconds} s."));
         }
         if let Some(why) = self.not_renewed {
-            let facts = why.facts();
-            let (place, whys) = (facts.place.join(", "), facts.why.join(" "));
-            failure = failure.because(format!("The headers could not be renewed: {} ({place}). {whys}", facts.what));
+            failure = failure.because(not_renewed("The headers could not be renewed", &why));
         }
         if self.certificate_not_asked && matches!(status, 401 | 403) {
             failure = failure
@@ -201,8 +202,6 @@ const METHOD_NOT_FOUND: i64 = -32601;
 /// The codes that the MCP specification defines itself, from 2026-07-28 on.
 const OF_THE_SPECIFICATION: std::ops::RangeInclusive<i64> = -32099..=-32020;
 
-/// What nginx says, with status 400, of a certificate that is missing or refused.
-const CERTIFICATE_WORDS: [&str; 2] = ["No required SSL certificate was sent", "The SSL certificate error"];
 /// What nginx says, with status 400, to HTTP on its TLS port.
 const PLAIN_WORDS: &str = "The plain HTTP request was sent to HTTPS port";
 

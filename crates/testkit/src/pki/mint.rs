@@ -84,6 +84,7 @@ impl Leaf {
             Validity::Now => (now - Duration::DAY, now + Duration::days(365)),
             Validity::Past => (now - Duration::days(30), now - Duration::DAY),
             Validity::Future => (now + Duration::days(2), now + Duration::days(30)),
+            Validity::EndsIn(rest) => (now - Duration::days(50), now + rest),
         };
         params.distinguished_name.push(DnType::CommonName, self.name.as_str());
         params.distinguished_name.push(DnType::OrganizationName, "Testkit");
@@ -99,6 +100,7 @@ pub(super) enum Validity {
     Now,
     Past,
     Future,
+    EndsIn(Duration),
 }
 
 fn authority_params(name: &str) -> CertificateParams {

@@ -123,6 +123,11 @@ impl Pki {
         self.keep(&Leaf { validity: Validity::Past, ..Leaf::client("expired") }, &self.client_ca)
     }
 
+    /// A client whose certificate began 50 days ago and ends after this time.
+    pub fn client_ending_in(&self, rest: time::Duration) -> Client {
+        self.keep(&Leaf { validity: Validity::EndsIn(rest), ..Leaf::client("ending") }, &self.client_ca)
+    }
+
     /// A client whose certificate begins in two days.
     pub fn not_yet_valid_client(&self) -> Client {
         self.keep(&Leaf { validity: Validity::Future, ..Leaf::client("not-yet-valid") }, &self.client_ca)

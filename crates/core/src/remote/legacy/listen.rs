@@ -46,12 +46,20 @@ impl Remote {
     async fn listen_by_get(&self, session: &Established, outbox: &Outbox, pause: &mut Pause) -> Result<(), Gone> {
         let mut position = Position::default();
         let mut had_stream = false;
-        loop {
+        'streams: loop {
             let since = Instant::now();
             match self.open_stream(session, position.last_id.as_ref()).await {
-                Opened::Stream(mut events) => {
+                Opened::Stream { mut events, generation } => {
                     had_stream = true;
-                    while let Some(Ok(event)) = events.next().await {
+                    let outlived = self.client.outlived(generation);
+                    tokio::pin!(outlived);
+                    loop {
+                        let event = tokio::select! {
+                            event = events.next() => event,
+                            // It is opened at once where new requests go, and closed here.
+                            () = &mut outlived => continue 'streams,
+                        };
+                        let Some(Ok(event)) = event else { break };
                         position.pass(&event);
                         pause.asked(event.retry);
                         for message in event.messages {

@@ -13,7 +13,11 @@ use crate::remote::{Asked, Remote, headers};
 
 /// What came of asking for a stream.
 pub(super) enum Opened {
-    Stream(Box<Events>),
+    /// And the generation of identity and trust that it is of.
+    Stream {
+        events: Box<Events>,
+        generation: u64,
+    },
     /// Another attempt may succeed.
     Later(Failure),
     /// The server has lost the session.
@@ -45,7 +49,7 @@ impl Remote {
             };
             tokio::time::sleep(pause.next()).await;
             let why = match self.open_stream(session, Some(&last_id)).await {
-                Opened::Stream(events) => {
+                Opened::Stream { events, .. } => {
                     match answer::stream(*events, Position::after(&last_id), asked, &self.rests).await {
                         Ok(answer) => return Ok(answer),
                         Err(Broken::Stream(why, read)) if why.code() == Code::ConnectionLost => {
@@ -85,7 +89,8 @@ impl Remote {
         };
         let status = response.status;
         if status == StatusCode::OK && response.media_type() == "text/event-stream" {
-            return Opened::Stream(Box::new(Events::new(response.body)));
+            let generation = response.generation;
+            return Opened::Stream { events: Box::new(Events::new(response.body)), generation };
         }
         let refusal = Refusal::read(response).await;
         let lost = session.id.is_some() && refusal.is_of_lost_session();

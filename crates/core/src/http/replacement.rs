@@ -1,0 +1,155 @@
+//! The making of the next generation: read, proved, and only then given away.
+
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use crate::config::Tls as Settings;
+use crate::error::{Code, Failure, Result};
+use crate::identity::{Footprint, Identity};
+use crate::tls::Tls;
+use crate::trust::Trust;
+
+/// What the next generation is made of, and what is known of attempts to make it.
+pub(super) struct Replacement {
+    settings: Settings,
+    /// Of the files that the current generation was made of.
+    footprint: Footprint,
+    identity: Option<Identity>,
+    failed: Option<Failed>,
+}
+
+/// Something new that cannot be used.
+struct Failed {
+    footprint: Footprint,
+    failure: Failure,
+    since: Instant,
+    /// When it is tried again, if nothing changes before.
+    again: Instant,
+    pause: Duration,
+    told: bool,
+}
+
+impl Replacement {
+    /// The first generation, which is made as the files are: a person who starts with an expired
+    /// certificate hears of the server what it says to it.
+    pub(super) fn first(settings: &Settings) -> Result<(Self, Tls)> {
+        let footprint = Footprint::of(settings);
+        let identity = Identity::load(settings)?;
+        let tls = Tls::new(identity.clone(), Trust::load(settings)?)?;
+        Ok((Self { settings: settings.clone(), footprint, identity, failed: None }, tls))
+    }
+
+    /// The next one, when a file has changed.
+    pub(super) fn when_changed(&mut self) -> Result<Option<Tls>> {
+        let footprint = Footprint::of(&self.settings);
+        if footprint == self.footprint {
+            self.failed = None;
+            return Ok(None);
+        }
+        let now = Instant::now();
+        match &self.failed {
+            Some(failed) if failed.footprint == footprint && now < failed.again => Ok(None),
+            _ => self.now().map(Some),
+        }
+    }
+
+    /// The next one after a server has refused the certificate; none when everything is as it was.
+    pub(super) fn after_refusal(&mut self) -> Result<Option<Tls>> {
+        let before = (self.certificate(), self.footprint.clone());
+        let tls = self.now()?;
+        Ok((before != (self.certificate(), self.footprint.clone())).then_some(tls))
+    }
+
+    fn certificate(&self) -> Option<String> {
+        self.identity.as_ref().map(|identity| identity.facts().fingerprint.clone())
+    }
+
+    /// The next one, whatever the files look like.
+    pub(super) fn now(&mut self) -> Result<Tls> {
+        let mut pauses = HALF_WRITTEN.iter();
+        loop {
+            let before = Footprint::of(&self.settings);
+            let next = self.make();
+            let footprint = Footprint::of(&self.settings);
+            match (next, pauses.next()) {
+                (Ok((settings, identity, tls)), _) if footprint == before => {
+                    *self = Self { settings, footprint, identity, failed: None };
+                    return Ok(tls);
+                }
+                // Certificate and key are written one after the other, and neither at once.
+                (_, Some(pause)) => std::thread::sleep(*pause),
+                (Ok(_), None) => return Err(self.not_made(footprint, still_changing())),
+                (Err(failure), None) => return Err(self.not_made(footprint, failure)),
+            }
+        }
+    }
+
+    /// What is to be told of an attempt that failed: once, and not before whoever writes the files
+    /// has had the time to finish.
+    pub(super) fn note(&mut self) -> Option<Failure> {
+        let failed = self.failed.as_mut().filter(|failed| !failed.told && failed.since.elapsed() >= PATIENCE)?;
+        failed.told = true;
+        Some(kept(&failed.failure))
+    }
+
+    /// The failure of the last attempt, told now.
+    pub(super) fn told(&mut self, failure: &Failure) -> Failure {
+        if let Some(failed) = &mut self.failed {
+            failed.told = true;
+        }
+        kept(failure)
+    }
+
+    fn make(&self) -> Result<(Settings, Option<Identity>, Tls)> {
+        let settings = self.settings.renewed()?;
+        let identity = Identity::load(&settings)?;
+        if let Some(identity) = &identity {
+            identity.prove(OffsetDateTime::now_utc())?;
+        }
+        let tls = Tls::new(identity.clone(), Trust::load(&settings)?)?;
+        Ok((settings, identity, tls))
+    }
+
+    fn not_made(&mut self, footprint: Footprint, failure: Failure) -> Failure {
+        let now = Instant::now();
+        let failed = self.failed.take().filter(|failed| failed.footprint == footprint);
+        let pause = failed.as_ref().map_or(PAUSE, |failed| (failed.pause * 2).min(LONGEST_PAUSE));
+        let (since, told) = failed.map_or((now, false), |failed| (failed.since, failed.told));
+        self.failed = Some(Failed { footprint, failure: failure.clone(), since, again: now + pause, pause, told });
+        failure
+    }
+}
+
+/// A failure of something new that cannot be used.
+fn kept(failure: &Failure) -> Failure {
+    let facts = failure.facts();
+    let what = "The certificate, key or CA there now cannot be used; those from before stay in use";
+    let mut told = Failure::new(facts.code, what).because(format!("{}.", facts.what));
+    for why in &facts.why {
+        told = told.because(why.as_str());
+    }
+    for place in &facts.place {
+        told = told.at(place.as_str());
+    }
+    for fix in &facts.fix {
+        told = told.fix(fix.as_str());
+    }
+    told
+}
+
+fn still_changing() -> Failure {
+    Failure::new(Code::MaterialInvalid, "The files of certificate and key change all the time")
+        .because("They were different each time they had been read.")
+}
+
+/// How long it is waited for the rest when what is there does not fit together.
+const HALF_WRITTEN: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(50), Duration::from_millis(100)];
+
+/// When something new that cannot be used is tried again without having changed: a clock may have
+/// been wrong, a folder not mounted.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// After this time nobody is still writing.
+const PATIENCE: Duration = Duration::from_secs(5);

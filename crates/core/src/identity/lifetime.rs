@@ -1,0 +1,111 @@
+//! The end of a certificate: foreseen, and checked of one that is to take the place of another.
+
+use time::{Duration, OffsetDateTime};
+
+use super::facts::date;
+use super::{Identity, provider};
+use crate::error::{Code, Failure, Result, quoted};
+
+impl Identity {
+    /// How many of the warnings before its end are due: none, or up to three. They come 14, 3 and
+    /// 1 days ahead, and for a short life at a sixth, a 24th and a 72nd of it.
+    pub(crate) fn warnings_due(&self, now: OffsetDateTime) -> usize {
+        let (starts, ends) = (self.facts().not_before, self.facts().not_after);
+        let due = |(days, share): &&(i64, i32)| ends - now <= Duration::days(*days).min((ends - starts) / *share);
+        WARNINGS.iter().filter(due).count()
+    }
+
+    /// The warning itself.
+    pub(crate) fn ends_soon(&self, now: OffsetDateTime) -> Failure {
+        let end = date(self.facts().not_after, now);
+        Failure::new(Code::CertificateEndsSoon, format!("Your client certificate is valid until {end} only"))
+            .at(self.place())
+            .at(self.origin())
+            .because(format!("It is {}, issued by {}.", quoted(&self.facts().subject), quoted(&self.facts().issuer)))
+            .fix("Renew it; the new files are used as soon as they are there.")
+            .evidence("certificate", self.facts().fingerprint.clone())
+    }
+
+    /// Checks of what shall take the place of another identity that it can be used now: a server
+    /// would refuse it else, where it still takes the other.
+    ///
+    /// # Errors
+    /// `certificate-expired`, `certificate-refused` for one that is not valid yet, `key-unsupported`
+    /// for a key that does not sign.
+    pub(crate) fn prove(&self, now: OffsetDateTime) -> Result<()> {
+        let told = |failure: Failure| failure.at(self.place()).at(self.origin());
+        let facts = self.facts();
+        if facts.not_after < now {
+            let end = date(facts.not_after, now);
+            return Err(told(Failure::new(Code::CertificateExpired, format!("The certificate expired on {end}")))
+                .because(format!("It is {}, issued by {}.", quoted(&facts.subject), quoted(&facts.issuer)))
+                .fix("Put a certificate there that is valid."));
+        }
+        if facts.not_before > now {
+            let start = date(facts.not_before, now);
+            return Err(told(Failure::new(
+                Code::CertificateRefused,
+                format!("The certificate is valid only from {start}"),
+            ))
+            .fix("Check this machine's clock."));
+        }
+        let schemes = provider().signature_verification_algorithms.supported_schemes();
+        match self.certified().key.choose_scheme(&schemes).map(|signer| signer.sign(PROBE)) {
+            Some(Ok(_)) => Ok(()),
+            _ => Err(told(Failure::new(Code::KeyUnsupported, "The private key does not sign"))),
+        }
+    }
+}
+
+/// Days before the end, and the share of the life for which they stand at most.
+const WARNINGS: [(i64, i32); 3] = [(14, 6), (3, 24), (1, 72)];
+
+/// Signed to see whether the key signs; the result goes nowhere.
+const PROBE: &[u8] = b"mcp-mtls";
+
+#[cfg(test)]
+mod tests {
+    use mcp_mtls_testkit::pki::{Client, Pki};
+
+    use super::*;
+    use crate::config::{Entry, EntrySettings};
+
+    fn load(client: &Client) -> Identity {
+        let settings = EntrySettings::new("https://corp.example/").identity(&client.cert_pem, &client.key_pem);
+        Identity::load(&Entry::new(settings).resolve().unwrap().tls).unwrap().unwrap()
+    }
+
+    /// How many warnings are due so long before the end.
+    fn due(identity: &Identity, before: Duration) -> usize {
+        identity.warnings_due(identity.facts().not_after - before)
+    }
+
+    #[test]
+    fn the_end_of_a_long_life_is_foreseen_14_3_and_1_days_ahead() {
+        let identity = load(&Pki::new().client_ending_in(Duration::days(100)));
+        let hour = Duration::HOUR;
+        for (days, warnings) in [(14, 0), (3, 1), (1, 2)] {
+            assert_eq!(due(&identity, Duration::days(days) + hour), warnings);
+            assert_eq!(due(&identity, Duration::days(days) - hour), warnings + 1);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_short_life_is_foreseen_in_shares_of_it() {
+        // It lives for 50 days and 22, so the first warning is a sixth ahead, 12 days.
+        let identity = load(&Pki::new().client_ending_in(Duration::days(22)));
+        assert_eq!(due(&identity, Duration::days(13)), 0);
+        assert_eq!(due(&identity, Duration::days(11)), 1);
+        assert_eq!(due(&identity, Duration::hours(25)), 2);
+        assert_eq!(due(&identity, Duration::hours(23)), 3);
+    }
+
+    #[test]
+    fn what_takes_the_place_of_another_is_valid_now() {
+        let pki = Pki::new();
+        let now = OffsetDateTime::now_utc();
+        assert!(load(&pki.client("alice")).prove(now).is_ok());
+        assert_eq!(load(&pki.expired_client()).prove(now).unwrap_err().code(), Code::CertificateExpired);
+        assert_eq!(load(&pki.not_yet_valid_client()).prove(now).unwrap_err().code(), Code::CertificateRefused);
+    }
+}
