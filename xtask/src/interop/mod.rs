@@ -9,6 +9,7 @@ mod inspector;
 mod nginx;
 mod openssl;
 mod restart;
+mod rotation;
 mod soak;
 mod through_nginx;
 mod to_openssl;
@@ -39,6 +40,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         encrypted_keys::cases(),
         inspector::cases(),
         restart::cases(),
+        rotation::cases(),
         conformance::cases(),
         dead_network::cases(),
         soak::cases(),

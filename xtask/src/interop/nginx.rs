@@ -1,6 +1,7 @@
 //! An nginx that demands a client certificate, and what it says of those it saw.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::programs::{Running, free_port, root};
 pub(super) struct Nginx {
     port: u16,
     folder: TempDir,
-    _child: Running,
+    child: Running,
 }
 
 /// What one nginx speaks.
@@ -44,21 +45,29 @@ impl Nginx {
             ("{tls}", format!("TLSv{}", speaks.tls)),
             ("{server_cert}", server.cert_file.display().to_string()),
             ("{server_key}", server.key_file.display().to_string()),
-            ("{client_ca}", stage.pki.client_ca_file().display().to_string()),
+            ("{client_ca}", folder.path().join("client-ca.pem").display().to_string()),
         ];
+        fs::copy(stage.pki.client_ca_file(), folder.path().join("client-ca.pem"))
+            .unwrap_or_else(|e| panic!("the CA for clients: {e}"));
         let text = words.iter().fold(text, |text, (word, value)| text.replace(word, value));
         let conf = folder.path().join("nginx.conf");
         fs::write(&conf, text).unwrap_or_else(|e| panic!("{}: {e}", conf.display()));
 
-        let mut command = Command::new("nginx");
-        // Debian's place for it is not on the path of every account.
-        command.env("PATH", std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin");
-        command.arg("-c").arg(&conf).arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("error.log"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = Running::start(&mut command).unwrap_or_else(|e| panic!("{e}"));
-        let nginx = Self { port, folder, _child: child };
+        let child = running(&folder);
+        let nginx = Self { port, folder, child };
         nginx.listens().await;
         nginx
+    }
+
+    /// Ends it and starts it again with this CA in the place of the one for clients.
+    pub(super) async fn restart_trusting(&mut self, client_ca: &Path) {
+        // In its place, so that the configuration stays as it is.
+        let place = self.folder.path().join("client-ca.pem");
+        fs::copy(client_ca, &place).unwrap_or_else(|e| panic!("{}: {e}", place.display()));
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+        self.child = running(&self.folder);
+        self.listens().await;
     }
 
     /// The URL of the MCP server behind it.
@@ -94,7 +103,7 @@ impl Nginx {
     }
 
     /// The requests that it logged, once they are as awaited. It logs a request when its answer has ended.
-    async fn requests_until(&self, ready: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub(super) async fn requests_until(&self, ready: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let wait = async {
             loop {
                 let text = fs::read_to_string(self.folder.path().join("requests.log")).unwrap_or_default();
@@ -126,8 +135,19 @@ impl Nginx {
     }
 }
 
+/// Its process, with the configuration of this folder.
+fn running(folder: &TempDir) -> Running {
+    let mut command = Command::new("nginx");
+    // Debian's place for it is not on the path of every account.
+    command.env("PATH", std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin");
+    let folder = folder.path();
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Running::start(&mut command).unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// The SHA-256 of the certificate in a line of the log (PEM, with `%XX` for what a header could not hold).
-fn logged_fingerprint(request: &Value) -> Option<String> {
+pub(super) fn logged_fingerprint(request: &Value) -> Option<String> {
     let pem = percent_decoded(request["certificate"].as_str()?)?;
     let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     Some(fingerprint(&STANDARD.decode(base64).ok()?))
