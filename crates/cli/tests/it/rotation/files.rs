@@ -158,7 +158,7 @@ async fn files_of_references_count_as_well() {
     let key = pki.write("current.key", alice.key_encrypted_pem("one", 10));
     let cert = pki.write("current.pem", &alice.cert_pem);
     let reference = |path: &Path| format!("{{file:{}}}", path.display());
-    let mut host = with(&pki, &server.url(), reference(&cert).as_ref(), &key)
+    let mut host = with(&pki, &server.url(), reference(&cert).as_ref(), reference(&key).as_ref())
         .args(["--passphrase", &reference(&passphrase)])
         .spawn();
     host.initialize(LATEST).await;
