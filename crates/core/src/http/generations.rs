@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::connection::{Dialer, Route};
 use super::pool::Pool;
@@ -80,9 +80,11 @@ impl Generations {
             }
             due
         };
-        if due {
-            // Why nothing newer can be had is told as a note, in time; the current one serves on.
-            let _ = self.load(Reason::Changed).await;
+        // Whoever else is at it brings the result to the requests that follow.
+        if due && let Ok(turn) = Arc::clone(&self.0.replacement).try_lock_owned() {
+            // Why nothing newer can be had is told as a note, in time; the current one serves on. So it
+            // does when a program or a token takes its time, which goes on without this request.
+            let _ = tokio::time::timeout(LOOK_TIME, self.load(Reason::Changed, turn)).await;
         }
         self.0.current()
     }
@@ -98,8 +100,10 @@ impl Generations {
     /// # Errors
     /// Why it could not be loaded.
     pub(super) async fn after_refusal(&self, refused: &Generation) -> Result<Option<Arc<Generation>>> {
+        let turn = Arc::clone(&self.0.replacement).lock_owned().await;
+        // Somebody else may have had the same answer.
         if self.0.current().number == refused.number {
-            self.load(Reason::Refused).await?;
+            self.load(Reason::Refused, turn).await?;
         }
         let current = self.0.current();
         let certificate =
@@ -112,7 +116,8 @@ impl Generations {
     /// # Errors
     /// Why it could not be loaded; the current generation serves on.
     pub(crate) async fn renew(&self) -> Result<()> {
-        self.load(Reason::Told).await
+        let turn = Arc::clone(&self.0.replacement).lock_owned().await;
+        self.load(Reason::Told, turn).await
     }
 
     /// Ready when requests go out in a later generation than this. As long as somebody waits here,
@@ -130,15 +135,10 @@ impl Generations {
         std::mem::take(&mut self.0.state().notes)
     }
 
-    async fn load(&self, reason: Reason) -> Result<()> {
-        let before = self.0.current().number;
-        let mut replacement = Arc::clone(&self.0.replacement).lock_owned().await;
-        if reason != Reason::Told && self.0.current().number != before {
-            return Ok(());
-        }
+    /// Sees to a new generation, which goes on when the caller is cancelled.
+    async fn load(&self, reason: Reason, mut turn: OwnedMutexGuard<Replacement>) -> Result<()> {
         let shared = Arc::clone(&self.0);
-        // The turn goes along: a caller that is cancelled must not let a second load begin beside this one.
-        let load = tokio::task::spawn_blocking(move || shared.load(reason, &mut replacement));
+        let load = tokio::task::spawn_blocking(move || shared.load(reason, &mut turn));
         load.await.unwrap_or_else(|error| {
             Err(Failure::new(Code::SystemFailed, "The identity cannot be loaded anew").because(error.to_string()))
         })
@@ -203,6 +203,8 @@ impl Generation {
 
 /// How often it is seen to whether files have changed, when requests are sent.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a request waits for that. Longer than files take, and than it takes to write them.
+const LOOK_TIME: Duration = Duration::from_millis(300);
 /// And while a stream stays open and nothing is sent.
 const LOOK_OF_STREAMS: Duration = Duration::from_secs(5);
 
