@@ -245,6 +245,10 @@ codes! {
     PassphraseWrong = "passphrase-wrong", Ours;
     /// A passphrase for a key that is not encrypted.
     PassphraseNeedless = "passphrase-needless", Ours;
+    /// The program of `exec` cannot be run, or fails.
+    ExecFailed = "exec-failed", Ours;
+    /// What the program of `exec` prints is not a certificate with its key.
+    ExecOutputInvalid = "exec-output-invalid", Ours;
     /// The server refused our certificate.
     CertificateRefused = "certificate-refused", Ours;
     /// The server refused our certificate, and it has expired.

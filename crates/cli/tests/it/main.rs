@@ -13,6 +13,7 @@ mod limits;
 mod mended;
 mod modern;
 mod network;
+mod program;
 mod protocol;
 mod recovery;
 mod refused;

@@ -10,6 +10,7 @@ mod file;
 mod headers;
 mod locate;
 mod origin;
+mod program;
 mod reader;
 mod reference;
 mod settings;
@@ -22,7 +23,9 @@ pub use file::File;
 pub use headers::Headers;
 pub use locate::find;
 pub use origin::Origin;
-pub use settings::{EntrySettings, Header, Kind, TlsSettings, schema};
+pub use program::Program;
+pub(crate) use program::ProgramProblem;
+pub use settings::{EntrySettings, Exec, Header, Kind, TlsSettings, schema};
 pub use tls::{Content, Material, Passphrase, Tls};
 
 use std::path::{Path, PathBuf};
@@ -64,6 +67,7 @@ impl Entry {
         replace(&mut own.cert, tls.cert, origins, "tls.cert");
         replace(&mut own.key, tls.key, origins, "tls.key");
         replace(&mut own.passphrase, tls.passphrase, origins, "tls.passphrase");
+        replace(&mut own.exec, tls.exec, origins, "tls.exec");
         replace(&mut own.ca, tls.ca, origins, "tls.ca");
         replace(&mut own.system_roots, tls.system_roots, origins, "tls.systemRoots");
         replace(&mut self.settings.timeout, flags.timeout, origins, "timeout");

@@ -159,6 +159,7 @@ fn expected(property: &serde_json::Value) -> String {
         Some(&"string") => TEXT.to_owned(),
         Some(&"boolean") => "true or false".to_owned(),
         Some(&"integer") => "a whole number, not negative,".to_owned(),
+        Some(&"array") => "a list of texts".to_owned(),
         Some(&"object") => "an object of texts by name".to_owned(),
         _ => "another kind of value".to_owned(),
     }

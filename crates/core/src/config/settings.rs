@@ -85,6 +85,12 @@ pub struct TlsSettings {
     #[cfg_attr(feature = "clap", arg(long, value_name = "REFERENCE"))]
     pub passphrase: Option<Secret>,
 
+    /// Program that prints the certificate and its key, instead of `cert` and `key`, with its arguments; it
+    /// runs without a shell. It prints PEM, or an `ExecCredential` of Kubernetes, and runs again before the
+    /// certificate expires.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PROGRAM ARGUMENTS"))]
+    pub exec: Option<Exec>,
+
     /// CA certificates to trust besides the system's: a PEM or DER file, or PEM text.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub ca: Option<Secret>,
@@ -92,6 +98,34 @@ pub struct TlsSettings {
     /// `false` trusts `ca` alone, and not the system's roots [default: true].
     #[cfg_attr(feature = "clap", arg(long, value_name = "BOOL"))]
     pub system_roots: Option<bool>,
+}
+
+/// A program and its arguments as written: a list of texts in a file, and one text on the command line, which
+/// is split as a POSIX shell does. One that cannot be split has no words; that is told when it is resolved.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(transparent)]
+pub struct Exec(Vec<Secret>);
+
+impl Exec {
+    /// The program and its arguments.
+    #[must_use]
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(words.into_iter().map(|word| Secret::new(word.to_owned())).collect())
+    }
+
+    pub(super) fn words(&self) -> &[Secret] {
+        &self.0
+    }
+}
+
+impl FromStr for Exec {
+    type Err = Infallible;
+
+    /// Never fails: the error of a parser would repeat the value, which may hold a secret.
+    fn from_str(line: &str) -> Result<Self, Infallible> {
+        Ok(Self(shlex::split(line).unwrap_or_default().into_iter().map(Secret::new).collect()))
+    }
 }
 
 /// How the server is reached.
@@ -165,6 +199,13 @@ impl EntrySettings {
         self
     }
 
+    /// Adds the program that prints the client certificate and its key, with its arguments.
+    #[must_use]
+    pub fn exec<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.tls.get_or_insert_default().exec = Some(Exec::new(words));
+        self
+    }
+
     /// Adds CA certificates to trust: a file or PEM text.
     #[must_use]
     pub fn ca(mut self, ca: &str) -> Self {
@@ -228,6 +269,7 @@ mod tests {
             .identity("hunter2", "hunter2")
             .passphrase("hunter2")
             .ca("hunter2")
+            .exec(["hunter2", "hunter2"])
             .header("A", "hunter2");
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

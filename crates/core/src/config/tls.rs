@@ -7,8 +7,8 @@ use url::Url;
 use super::arguments::{refuse_key, refuse_passphrase};
 use super::endpoint::told;
 use super::origin::Origin;
-use super::reference::{Template, expand, literal};
-use super::{Entry, TlsSettings};
+use super::reference::{Template, expand, literal, resolve};
+use super::{Entry, Exec, Program, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -22,6 +22,8 @@ pub struct Tls {
     pub key: Option<Material>,
     /// The passphrase of an encrypted key.
     pub passphrase: Option<Passphrase>,
+    /// The program that prints the certificate and its key, instead of these.
+    pub exec: Option<Program>,
     /// CA certificates.
     pub ca: Option<Material>,
     /// Whether the system's roots are trusted too.
@@ -62,18 +64,29 @@ pub enum Content {
 
 impl Entry {
     pub(super) fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
-        let TlsSettings { cert, key, passphrase, ca, system_roots } = self.settings.tls.clone().unwrap_or_default();
+        let TlsSettings { cert, key, passphrase, exec, ca, system_roots } =
+            self.settings.tls.clone().unwrap_or_default();
         let texts = [("cert", &cert), ("key", &key), ("passphrase", &passphrase), ("ca", &ca)];
         let first = texts
             .map(|(name, text)| (name, text.is_some()))
             .into_iter()
-            .chain([("systemRoots", system_roots.is_some())])
+            .chain([("exec", exec.is_some()), ("systemRoots", system_roots.is_some())])
             .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
         if let (Some(origin), "http") = (first, url.scheme()) {
             return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
                 .at(origin.to_string())
                 .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
                 .fix("Write https:// in the URL, or remove the TLS settings."));
+        }
+        if exec.is_some() {
+            let beside = [("cert", &cert), ("key", &key), ("passphrase", &passphrase)];
+            if let Some((name, _)) = beside.iter().find(|(_, text)| text.is_some()) {
+                return Err(Failure::new(Code::ConfigConflict, format!("`exec` and `{name}` cannot be used together"))
+                    .at(self.origins.of("tls.exec").to_string())
+                    .at(self.origins.of(&format!("tls.{name}")).to_string())
+                    .because("The program prints the certificate and its key, unencrypted.")
+                    .fix("Keep one of them."));
+            }
         }
         if let (Some(_), None) = (&key, &cert) {
             return Err(Failure::new(Code::ConfigConflict, "There is a key without a certificate")
@@ -97,6 +110,7 @@ impl Entry {
             cert: self.material("cert", cert, warnings)?,
             key: self.material("key", key, warnings)?,
             passphrase: passphrase.map(|written| self.passphrase(&written)).transpose()?,
+            exec: exec.map(|written| self.exec(&written)).transpose()?,
             ca: self.material("ca", ca, warnings)?,
             system_roots: system_roots.unwrap_or(true),
         })
@@ -107,6 +121,21 @@ impl Entry {
         refuse_passphrase(written, &origin)?;
         let template = Template::read(written, self.folder(&origin), &origin)?;
         Ok(Passphrase { value: template.fill()?, origin, template })
+    }
+
+    fn exec(&self, written: &Exec) -> Result<Program> {
+        let origin = self.origins.of("tls.exec");
+        let folder = self.folder(&origin);
+        let words = written.words().iter().map(|word| resolve(word, folder, &origin)).collect::<Result<_>>()?;
+        Program::new(words, folder, &origin)?.ok_or_else(|| {
+            let failure = Failure::new(Code::ConfigInvalidValue, "`exec` names no program").at(origin.to_string());
+            match origin {
+                Origin::Flag(_) => failure.fix(
+                    "Write --exec 'PROGRAM ARGUMENTS' and close its quotation marks. Words are split as a POSIX shell does, without expansion.",
+                ),
+                _ => failure.fix("Write the program and its arguments as a list: [\"PROGRAM\", \"ARGUMENT\"]."),
+            }
+        })
     }
 
     fn material(&self, name: &str, written: Option<Secret>, warnings: &mut Vec<String>) -> Result<Option<Material>> {

@@ -127,14 +127,14 @@ pub(crate) fn place(material: &Material) -> String {
 }
 
 /// The certificates with what they say of themselves, in the order given.
-fn facts(certificates: &[Vec<u8>]) -> Vec<(Vec<u8>, CertificateFacts)> {
+pub(super) fn facts(certificates: &[Vec<u8>]) -> Vec<(Vec<u8>, CertificateFacts)> {
     let parsed = certificates.iter().map(|der| Some((der.clone(), CertificateFacts::parse(der).ok()?)));
     parsed.flatten().collect()
 }
 
 /// The leaf, then each issuer that is there (RFC 8446, section 4.4.2), then other CA certificates;
 /// self-signed roots are left out, since the server has its own.
-fn ordered(mut rest: Vec<(Vec<u8>, CertificateFacts)>, leaf: usize) -> Vec<(Vec<u8>, CertificateFacts)> {
+pub(super) fn ordered(mut rest: Vec<(Vec<u8>, CertificateFacts)>, leaf: usize) -> Vec<(Vec<u8>, CertificateFacts)> {
     let mut chain = vec![rest.remove(leaf)];
     let mut seen = HashSet::new();
     rest.retain(|(_, facts)| facts.is_ca && !facts.self_issued && seen.insert(facts.fingerprint.clone()));
@@ -159,7 +159,7 @@ fn unsupported(material: &Material) -> Failure {
     Failure::new(Code::KeyUnsupported, "The private key is of a kind that cannot be used")
         .at(place(material))
         .at(material.origin.to_string())
-        .because("It may also be damaged inside. Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.")
+        .because(USABLE_KEYS)
         .fix("Have a certificate issued for a key of one of these kinds.")
 }
 
@@ -175,6 +175,10 @@ fn mismatch(cert: &Material, key: &Material, chain: &[(Vec<u8>, CertificateFacts
         ))
         .fix("Name the key that the certificate was requested with.")
 }
+
+/// Why a key is of no use, in words.
+pub(super) const USABLE_KEYS: &str =
+    "It may also be damaged inside. Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.";
 
 /// The last part of the setting's key path: `cert`, `key` or `ca`.
 fn setting(material: &Material) -> String {

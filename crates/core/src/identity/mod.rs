@@ -9,6 +9,7 @@ mod footprint;
 mod key;
 mod lifetime;
 pub mod pem;
+mod program;
 mod unlock;
 
 pub use encrypted::EncryptedKey;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use facts::CertificateFacts;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SigningKey};
+use time::OffsetDateTime;
 
 use crate::config::Tls;
 use crate::error::Result;
@@ -35,18 +37,23 @@ pub struct Identity {
     facts: Arc<CertificateFacts>,
     place: String,
     origin: String,
+    renew_at: Option<OffsetDateTime>,
+    notes: Vec<String>,
 }
 
 impl Identity {
     /// Loads the identity that the settings name; `None` when they name none.
     ///
-    /// Reads files, and decrypts an encrypted key, which takes as long as whoever encrypted it wanted
-    /// it to; so it may block for some seconds.
+    /// Reads files, runs a program, and decrypts an encrypted key, which takes as long as whoever
+    /// encrypted it wanted it to; so it may block for some seconds.
     ///
     /// # Errors
     /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`,
-    /// `key-unsupported`, `passphrase-wrong`, `passphrase-needless`.
+    /// `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `exec-failed`, `exec-output-invalid`.
     pub fn load(settings: &Tls) -> Result<Option<Self>> {
+        if let Some(program) = &settings.exec {
+            return program::load(program).map(Some);
+        }
         settings
             .cert
             .as_ref()
@@ -63,7 +70,14 @@ impl Identity {
     ) -> Self {
         let facts = Arc::new(chain[0].1.clone());
         let certificates = chain.drain(..).map(|(der, _)| CertificateDer::from(der)).collect();
-        Self { certified: Arc::new(CertifiedKey::new(certificates, key)), facts, place, origin }
+        Self {
+            certified: Arc::new(CertifiedKey::new(certificates, key)),
+            facts,
+            place,
+            origin,
+            renew_at: None,
+            notes: Vec::new(),
+        }
     }
 
     /// What the certificate says of itself.
@@ -82,6 +96,19 @@ impl Identity {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// When to load it again, since what gave it will give another by then; none for one that only
+    /// changes when somebody changes it. It is at least 10 s after it was loaded.
+    #[must_use]
+    pub fn renew_at(&self) -> Option<OffsetDateTime> {
+        self.renew_at
+    }
+
+    /// What deserves a word but stops nothing.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {

@@ -5,6 +5,7 @@
 mod arguments;
 #[cfg(all(unix, not(target_os = "macos")))]
 mod environment;
+mod exec;
 mod refused;
 mod refused_values;
 mod secrets;

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "what stages a test may panic as the test itself may")]
 
 mod encrypted;
+#[cfg(unix)]
+mod program;
 mod refused;
 
 use std::path::Path;

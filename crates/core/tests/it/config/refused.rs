@@ -15,7 +15,7 @@ fn unknown_key_of_tls() {
     assert_snapshot!(refused(with(r#""tls": { "fingerprint": "x" }"#)), @"
     config-unknown-key: `mcp.corp.tls.fingerprint` is not a setting
     at: [dir]/config.jsonc:3, mcp.corp.tls.fingerprint
-    why: The settings here are `ca`, `cert`, `key`, `passphrase` and `systemRoots`.
+    why: The settings here are `ca`, `cert`, `exec`, `key`, `passphrase` and `systemRoots`.
     ");
 }
 
@@ -25,7 +25,6 @@ fn settings_that_are_not_built_yet() {
         ("pins", r#"["sha256/AAAA="]"#),
         ("spiffe", r#"{ "socket": "unix:///run/agent.sock" }"#),
         ("serverName", r#""mcp.internal""#),
-        ("exec", r#"["vault-cert"]"#),
         ("crl", r#""corp.crl""#),
         ("minVersion", r#""1.2""#),
     ] {
@@ -36,7 +35,7 @@ fn settings_that_are_not_built_yet() {
         );
         assert!(told.contains(&format!("[dir]/config.jsonc:3, mcp.corp.tls.{key}\n")), "{told}");
         assert!(
-            told.ends_with("why: The settings here are `ca`, `cert`, `key`, `passphrase` and `systemRoots`."),
+            told.ends_with("why: The settings here are `ca`, `cert`, `exec`, `key`, `passphrase` and `systemRoots`."),
             "{told}"
         );
     }

@@ -68,7 +68,7 @@ fn references_without_a_value() {
     why: There is no such file.
     ");
     assert_snapshot!(refused(with(r#""headers": { "X-Team": "{command:./none --role x}" }"#)), @"
-    reference-unresolved: The command `./none` of a reference failed
+    reference-unresolved: The command `[dir]/none` of a reference failed
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
     why: There is no such file.
     ");

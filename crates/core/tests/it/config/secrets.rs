@@ -142,7 +142,7 @@ const MARK: &str = "hunter2xK3y";
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\nhunter2xK3yAAAAAAAA\n-----END PRIVATE KEY-----\n";
 
 /// Entries with a place for a secret.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     r#""url": "@""#,
     r#""url": "https://u:@@corp.example/""#,
     r#""url": "https://corp.example/?token=@""#,
@@ -155,5 +155,6 @@ const KEYS: [&str; 13] = [
     r#""url": "https://corp.example/", "timeout": "@", "type": "@""#,
     r#""url": "https://corp.example/", "oauth": { "clientSecret": "@" }"#,
     r#""url": "https://corp.example/", "tls": { "passphrase": "@" }"#,
+    r#""url": "https://corp.example/", "tls": { "exec": ["sh", "-c", "echo \"$0\"; echo \"not $0!\" >&2; false", "@"] }"#,
     r#""url": "https://corp.example/", "tls": { "cert": "locked.pem", "passphrase": "@" }"#,
 ];

@@ -1,0 +1,56 @@
+//! The certificate that the server verified is the one that a program printed.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use mcp_mtls_testkit::mcp::{McpOptions, McpServer};
+use mcp_mtls_testkit::pki::Pki;
+use mcp_mtls_testkit::server::TlsServer;
+
+use crate::stage::{LATEST, host, refusal, whoami};
+
+#[tokio::test]
+async fn it_runs_once_for_many_calls_and_prints_what_the_server_sees() {
+    let pki = Pki::new();
+    let client = pki.client_of_intermediate();
+    let server = McpServer::on(TlsServer::builder(&pki), McpOptions::default()).await;
+    let (script, runs, ca) = (pki.dir().join("vault-cert"), pki.dir().join("runs"), pki.server_ca_file());
+    pki.write("identity.pem", client.combined_pem());
+    pki.write("vault-cert", "echo \"$1\" >> \"${0%/*}/runs\"\necho 'is not shown' >&2\ncat \"${0%/*}/identity.pem\"\n");
+    let flags = |exec: &str| host([Path::new(&server.url()), Path::new("--ca"), ca.as_ref()]).args(["--exec", exec]);
+    let mut bridge = flags(&format!("sh '{}' 'an agent'", script.display())).spawn();
+    bridge.initialize(LATEST).await;
+    for _ in 0..5 {
+        assert_eq!(whoami(&mut bridge).await, client.fingerprint);
+    }
+    bridge.stdout_is_pure();
+    bridge.close_stdin();
+    bridge.wait_exit(Duration::from_secs(5)).await;
+    assert_eq!(bridge.stderr(), "");
+    assert_eq!(std::fs::read_to_string(&runs).expect("it ran"), "an agent\n");
+
+    let tls = format!(r#"{{ "exec": ["./vault-cert", "two"], "ca": "{}" }}"#, ca.display());
+    let config = pki
+        .write("config.jsonc", format!(r#"{{ "mcp": {{ "corp": {{ "url": "{}", "tls": {tls} }} }} }}"#, server.url()));
+    let corp = || host([Path::new("corp"), Path::new("--config"), &config]);
+    let error = refusal(&mut corp().spawn()).await;
+    assert_eq!(error["data"]["code"], "exec-failed", "it is not executable: {error}");
+    let mut permissions = std::fs::metadata(&script).expect("it is there").permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o700);
+    std::fs::set_permissions(&script, permissions).expect("chmod");
+    let text = std::fs::read_to_string(&script).expect("it is there");
+    std::fs::write(&script, format!("#!/bin/sh\n{text}")).expect("it can be written");
+    let mut bridge = corp().spawn();
+    bridge.initialize(LATEST).await;
+    assert_eq!(whoami(&mut bridge).await, client.fingerprint);
+    assert_eq!(std::fs::read_to_string(&runs).expect("it ran"), "an agent\ntwo\n");
+
+    bridge.close_stdin();
+    bridge.wait_exit(Duration::from_secs(5)).await;
+    let verified = server.verified();
+    assert!(verified.iter().all(|fingerprint| *fingerprint == client.fingerprint), "{verified:?}");
+    let error = refusal(&mut flags("false").spawn()).await;
+    assert_eq!(error["data"]["code"], "exec-failed", "{error}");
+    assert_eq!(server.verified().len(), verified.len(), "nothing goes out without the certificate");
+}
