@@ -102,7 +102,11 @@ fn open(args: ConnectArgs, watch: &Watch) -> Result<Remote> {
     if let Some(journal) = &watch.journal {
         journal.started(endpoint.name.as_deref(), &endpoint.told());
     }
-    Remote::new(&endpoint)
+    let remote = Remote::new(&endpoint)?;
+    for note in remote.notes() {
+        watch.warn(&note);
+    }
+    Ok(remote)
 }
 
 fn bridge(remote: Result<Remote>, started: Instant, watch: &Watch) -> Result<ExitCode> {

@@ -231,6 +231,8 @@ codes! {
     SecretInArguments = "secret-in-arguments", Ours;
     /// A certificate, key or CA file cannot be read.
     FileUnreadable = "file-unreadable", Ours;
+    /// A file with a private key or a passphrase that others can change or replace.
+    SecretExposed = "secret-exposed", Ours;
     /// A certificate, key or CA that is not what its setting wants.
     MaterialInvalid = "material-invalid", Ours;
     /// A certificate without a key.

@@ -10,6 +10,7 @@ mod file;
 mod headers;
 mod locate;
 mod origin;
+pub(crate) mod permissions;
 mod program;
 mod reader;
 mod reference;

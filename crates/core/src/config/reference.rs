@@ -9,6 +9,7 @@ use super::command::run;
 use super::in_words;
 use super::locate::home;
 use super::origin::Origin;
+use super::permissions::{self, Opened};
 use super::suggest::nearest;
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
@@ -68,17 +69,27 @@ impl Template {
 
     /// The value. Blocks as [`resolve`] does.
     pub(super) fn fill(&self) -> Result<Secret> {
+        self.fill_from_files().map(|(value, _)| value)
+    }
+
+    /// The same, with the files that were read for it.
+    pub(super) fn fill_from_files(&self) -> Result<(Secret, Vec<Opened>)> {
+        let mut files = Vec::new();
         let mut value = zeroize::Zeroizing::new(String::new());
         for piece in &self.pieces {
             match piece {
                 Piece::Fixed(text) => value.push_str(text.expose()),
-                Piece::File(path) => value.push_str(read(path, &self.origin)?.expose()),
+                Piece::File(path) => {
+                    let (text, file) = read(path, &self.origin)?;
+                    value.push_str(text.expose());
+                    files.push(file);
+                }
                 Piece::Command(line) => {
                     value.push_str(run(line.expose(), self.folder.as_deref(), &self.origin)?.expose());
                 }
             }
         }
-        Ok(Secret::new(std::mem::take(&mut *value)))
+        Ok((Secret::new(std::mem::take(&mut *value)), files))
     }
 }
 
@@ -225,12 +236,14 @@ fn variable(name: &str, origin: &Origin) -> Result<Secret> {
     }
 }
 
-fn read(path: &Path, origin: &Origin) -> Result<Secret> {
-    let text = std::fs::read_to_string(path).map(zeroize::Zeroizing::new).map_err(|error| {
+fn read(path: &Path, origin: &Origin) -> Result<(Secret, Opened)> {
+    let failed = |error| {
         unresolved(format!("The file `{}` of a reference cannot be read", path.display()), origin)
             .because(in_words(&error))
-    })?;
-    Ok(Secret::new(text.trim().to_owned()))
+    };
+    let (bytes, file) = permissions::read(path).map_err(failed)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
+    Ok((Secret::new(text.trim().to_owned()), file))
 }
 
 pub(super) fn unresolved(what: String, origin: &Origin) -> Failure {

@@ -109,18 +109,18 @@ impl Entry {
         Ok(Tls {
             cert: self.material("cert", cert, warnings)?,
             key: self.material("key", key, warnings)?,
-            passphrase: passphrase.map(|written| self.passphrase(&written)).transpose()?,
+            passphrase: passphrase.map(|written| self.passphrase(&written, warnings)).transpose()?,
             exec: exec.map(|written| self.exec(&written)).transpose()?,
             ca: self.material("ca", ca, warnings)?,
             system_roots: system_roots.unwrap_or(true),
         })
     }
 
-    fn passphrase(&self, written: &Secret) -> Result<Passphrase> {
+    fn passphrase(&self, written: &Secret, warnings: &mut Vec<String>) -> Result<Passphrase> {
         let origin = self.origins.of("tls.passphrase");
         refuse_passphrase(written, &origin)?;
         let template = Template::read(written, self.folder(&origin), &origin)?;
-        Ok(Passphrase { value: template.fill()?, origin, template })
+        Ok(Passphrase { value: passphrase(&template, &origin, warnings)?, origin, template })
     }
 
     fn exec(&self, written: &Exec) -> Result<Program> {
@@ -149,7 +149,7 @@ impl Entry {
             }
         }
         let template = Template::read(&written, self.folder(&origin), &origin)?;
-        Ok(Some(Material { content: content(name, &template, &origin)?, origin, template }))
+        Ok(Some(Material { content: content(name, &template, &origin, warnings)?, origin, template }))
     }
 }
 
@@ -163,7 +163,7 @@ impl Tls {
         let renewed = |name: &str, material: &Option<Material>| {
             let again = |material: &Material| {
                 let Material { origin, template, .. } = material.clone();
-                Ok(Material { content: content(name, &template, &origin)?, origin, template })
+                Ok(Material { content: content(name, &template, &origin, &mut Vec::new())?, origin, template })
             };
             material.as_ref().map(again).transpose()
         };
@@ -191,9 +191,23 @@ impl Tls {
     }
 }
 
-/// The file or the text that a setting gives now.
-fn content(name: &str, template: &Template, origin: &Origin) -> Result<Content> {
-    let value = template.fill()?;
+/// What the reference gives now. What it says of the files behind it is added to `warnings`.
+fn passphrase(template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Secret> {
+    let (value, files) = template.fill_from_files()?;
+    for file in &files {
+        warnings.extend(file.judge("passphrase", origin)?);
+    }
+    Ok(value)
+}
+
+/// The file or the text that a setting gives now; likewise.
+fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Content> {
+    let (value, files) = template.fill_from_files()?;
+    if value.expose().contains(KEY_MARK) {
+        for file in &files {
+            warnings.extend(file.judge("private key", origin)?);
+        }
+    }
     let text = value.expose().trim_end_matches(['\r', '\n']);
     if text.trim().is_empty() {
         return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))

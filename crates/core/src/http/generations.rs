@@ -42,7 +42,7 @@ struct State {
     forced: Option<Instant>,
     /// How many warnings of the end of the current certificate have been given.
     warned: usize,
-    notes: Vec<Failure>,
+    news: Vec<Failure>,
 }
 
 /// Why there may be something new.
@@ -63,7 +63,7 @@ impl Generations {
         let (replacement, tls) = Replacement::first(settings)?;
         let current = watch::Sender::new(Arc::new(Generation::new(1, &route, tls)));
         let replacement = Arc::new(tokio::sync::Mutex::new(replacement));
-        let state = State { looked: Instant::now(), forced: None, warned: 0, notes: Vec::new() };
+        let state = State { looked: Instant::now(), forced: None, warned: 0, news: Vec::new() };
         let shared = Shared { route, current, replacement, state: Mutex::new(state) };
         shared.warn();
         Ok(Self(Arc::new(shared)))
@@ -131,8 +131,8 @@ impl Generations {
     }
 
     /// What deserves a word, once.
-    pub(super) fn notes(&self) -> Vec<Failure> {
-        std::mem::take(&mut self.0.state().notes)
+    pub(super) fn news(&self) -> Vec<Failure> {
+        std::mem::take(&mut self.0.state().news)
     }
 
     /// Sees to a new generation, which goes on when the caller is cancelled.
@@ -167,7 +167,7 @@ impl Shared {
             }
         });
         let note = replacement.note();
-        self.state().notes.extend(note);
+        self.state().news.extend(note);
         self.warn();
         outcome
     }
@@ -181,7 +181,7 @@ impl Shared {
         let mut state = self.state();
         if due > state.warned && identity.facts().not_after > now {
             state.warned = due;
-            state.notes.push(identity.ends_soon(now));
+            state.news.push(identity.ends_soon(now));
         }
     }
 

@@ -71,6 +71,12 @@ impl Client {
         Ok(Self { generations, url: endpoint.url.clone(), credentials, timeout: endpoint.timeout })
     }
 
+    /// What deserves a word of what was loaded first, but stops nothing.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let generation = self.generations.peek();
+        generation.pool.tls().identity().map(|identity| identity.notes().to_vec()).unwrap_or_default()
+    }
+
     /// How long connecting may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
@@ -154,8 +160,8 @@ impl Client {
     }
 
     /// What deserves a word about identity and trust, once.
-    pub(crate) fn notes(&self) -> Vec<Failure> {
-        self.generations.notes()
+    pub(crate) fn news(&self) -> Vec<Failure> {
+        self.generations.news()
     }
 
     /// A failure for the time being up, which names the step that took too long.

@@ -1,6 +1,5 @@
 //! The source of identities that most people have: a certificate and its key, each a file or text.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,27 +10,31 @@ use super::facts::CertificateFacts;
 use super::key::PrivateKey;
 use super::pem::{self, Pem, PemProblem};
 use super::unlock;
+use crate::config::permissions::{self, Opened};
 use crate::config::{Content, Material, Passphrase, in_words};
 use crate::error::{Code, Failure, Result};
 
 /// Reads the certificate and its key and proves that they belong together.
 pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&Passphrase>) -> Result<Identity> {
-    let certificates = read(cert, "certificate")?;
+    let (certificates, opened) = open(cert, "certificate")?;
     if certificates.certificates.is_empty() {
         return Err(wrong_kind(cert, "certificate", &certificates));
     }
     let chain = facts(&certificates.certificates);
-    let (material, found) = match key {
-        None => (cert, certificates),
-        Some(key) => (key, read(key, "private key")?),
+    let (material, (found, opened)) = match key {
+        None => (cert, (certificates, opened)),
+        Some(key) => (key, open(key, "private key")?),
     };
     if found.keys.is_empty() && found.encrypted_keys.is_empty() {
         return Err(if key.is_some() { wrong_kind(material, "private key", &found) } else { no_key(cert) });
     }
+    let note = opened.map(|opened| opened.judge("private key", &material.origin)).transpose()?.flatten();
     let Some((leaf, key)) = own_key(material, &found, passphrase, &chain)? else {
         return Err(mismatch(cert, material, &chain));
     };
-    Ok(Identity::new(ordered(chain, leaf), key, place(cert), cert.origin.to_string()))
+    let mut identity = Identity::new(ordered(chain, leaf), key, place(cert), cert.origin.to_string());
+    identity.notes.extend(note);
+    Ok(identity)
 }
 
 /// The key of one of the certificates, and the place of that in the chain; none when no key is.
@@ -75,23 +78,31 @@ fn own_key(
 /// # Errors
 /// `file-unreadable`, `material-invalid`.
 pub(crate) fn read(material: &Material, what: &str) -> Result<Pem> {
-    let bytes = match &material.content {
-        Content::Text(text) => Cow::Borrowed(text.expose().as_bytes()),
-        Content::File(path) => std::fs::read(path).map(Cow::Owned).map_err(|error| {
-            let failure = Failure::new(Code::FileUnreadable, format!("The {what} file cannot be read"))
-                .at(path.display().to_string())
-                .at(material.origin.to_string())
-                .because(in_words(&error));
-            match error.kind() {
-                std::io::ErrorKind::NotFound => failure.fix("Correct the path, or put the file there."),
-                std::io::ErrorKind::PermissionDenied => failure.fix("Let the user that runs the host read it."),
-                _ => failure,
-            }
-        })?,
+    Ok(open(material, what)?.0)
+}
+
+/// The same, with the file that it was read from.
+fn open(material: &Material, what: &str) -> Result<(Pem, Option<Opened>)> {
+    let file;
+    let (bytes, opened) = match &material.content {
+        Content::Text(text) => (text.expose().as_bytes(), None),
+        Content::File(path) => {
+            let read = permissions::read(path).map_err(|error| {
+                let failure = Failure::new(Code::FileUnreadable, format!("The {what} file cannot be read"))
+                    .at(path.display().to_string())
+                    .at(material.origin.to_string())
+                    .because(in_words(&error));
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => failure.fix("Correct the path, or put the file there."),
+                    std::io::ErrorKind::PermissionDenied => failure.fix("Let the user that runs the host read it."),
+                    _ => failure,
+                }
+            })?;
+            file = read.0;
+            (file.as_slice(), Some(read.1))
+        }
     };
-    // A key that was read from a file is zeroed with the buffer.
-    let bytes = zeroize::Zeroizing::new(bytes.into_owned());
-    pem::read(&bytes).map_err(|problem| {
+    let pem = pem::read(bytes).map_err(|problem| {
         let failure = Failure::new(
             Code::MaterialInvalid,
             format!("There is no usable {what} in what `{}` names", setting(material)),
@@ -106,7 +117,8 @@ pub(crate) fn read(material: &Material, what: &str) -> Result<Pem> {
             PemProblem::Empty | PemProblem::Unrecognized => failure,
             _ => failure.fix("Copy it again from where it came from."),
         }
-    })
+    })?;
+    Ok((pem, opened))
 }
 
 /// A failure that says what was found where something else was wanted.

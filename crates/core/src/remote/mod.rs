@@ -88,6 +88,12 @@ impl Remote {
         })
     }
 
+    /// What deserves a word of what was loaded, but stops nothing.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.client.notes()
+    }
+
     /// How long connecting, and the answer to `initialize`, may take.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -160,7 +166,7 @@ impl Remote {
 
     /// Tells what deserves a word about the connection itself.
     fn note(&self, outbox: &Outbox) {
-        for note in self.client.notes() {
+        for note in self.client.news() {
             outbox.note(&note);
         }
     }

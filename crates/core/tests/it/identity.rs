@@ -4,6 +4,8 @@
 
 mod encrypted;
 #[cfg(unix)]
+mod permissions;
+#[cfg(unix)]
 mod program;
 mod refused;
 

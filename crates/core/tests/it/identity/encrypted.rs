@@ -15,13 +15,22 @@ use super::{is, load, text, unlock};
 /// Of the fixtures: see their README.
 const PASSPHRASE: &str = "hunter2";
 
+/// A copy of a fixture that nobody else can write, whatever the umask of the checkout.
 fn fixture(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (copy, path) = (tempfile::NamedTempFile::new_in(folder).expect("a file"), folder.join(name));
+    std::fs::write(&copy, std::fs::read(original(name)).expect("the fixture")).expect("the copy");
+    copy.persist(&path).expect("the copy");
+    path
+}
+
+fn original(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/encrypted").join(name)
 }
 
 /// The fixtures that are keys, each with the certificate that it belongs to.
 fn fixtures() -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(fixture("")).expect("the fixtures").map(|entry| entry.expect("a fixture"));
+    let entries = std::fs::read_dir(original("")).expect("the fixtures").map(|entry| entry.expect("a fixture"));
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let keys = names.filter(|name| name.starts_with("ec-") || name.starts_with("rsa-"));
     let mut keys: Vec<_> =
