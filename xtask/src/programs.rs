@@ -26,6 +26,14 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// Why a file of `/proc` about one of our binaries cannot be used: it closes itself to other processes of its user.
+pub(crate) fn closed(error: io::Error) -> Box<dyn Error + Send + Sync> {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error.into();
+    }
+    "the kernel shows what the binary holds to root alone: run this as root, or as `unshare -Ur cargo xtask …`".into()
+}
+
 /// Runs a program to its end; an error unless it says success.
 pub(crate) fn succeed(command: &mut Command) -> Outcome {
     let status = command.status().map_err(|e| told(command, &e))?;

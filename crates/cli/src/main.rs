@@ -8,6 +8,7 @@ mod connect;
 mod demo;
 mod generate;
 mod journal;
+mod memory;
 mod render;
 mod stdio;
 
@@ -40,6 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    memory::close();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => return usage(&error, started),

@@ -7,7 +7,7 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use super::server::Place;
-use crate::programs::{Outcome, Running};
+use crate::programs::{Outcome, Running, closed};
 
 /// A running `connect`. It is killed when dropped.
 pub(super) struct Bridge {
@@ -92,7 +92,7 @@ impl Bridge {
 
     /// Forgets what it held at most so far.
     pub(super) fn forget_peak(&self) -> Outcome {
-        Ok(fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").map_err(closed)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::programs::Outcome;
+use crate::programs::{Outcome, closed};
 
 /// The process. It is killed when dropped.
 pub(super) struct Process {
@@ -65,7 +65,8 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("it does not run any more")?;
         let kib = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(Holds { kib, files: fs::read_dir(format!("/proc/{}/fd", self.id))?.count() })
+        let files = fs::read_dir(format!("/proc/{}/fd", self.id)).map_err(closed)?;
+        Ok(Holds { kib, files: files.count() })
     }
 
     /// Closes its stdin and waits for its end, which must be a good one. Returns how long it took; lines may be left.

@@ -83,7 +83,7 @@ mod unix {
         let user = rustix::process::geteuid().as_raw();
         let noted = is_noted(mode, owner, user) && !(owner == 0 && is_in_memory(file));
         Ok(noted.then(|| {
-            format!("{origin}: every user of this machine can read the {secret} in {told} (mode {mode:04o}); chmod go-r makes it yours alone")
+            format!("{origin}: every user of this machine can read the {secret} in {told} (mode {mode:04o}); chmod go-r '{told}' makes it yours alone")
         }))
     }
 

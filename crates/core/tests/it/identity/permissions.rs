@@ -95,8 +95,8 @@ fn references_to_files_are_judged_alike() {
         assert_eq!(warnings, "");
     } else {
         assert_snapshot!(warnings, @"
-    the setting tls.key: every user of this machine can read the private key in [dir]/key (mode 0604); chmod go-r makes it yours alone
-    the setting tls.passphrase: every user of this machine can read the passphrase in [dir]/passphrase (mode 0604); chmod go-r makes it yours alone
+    the setting tls.key: every user of this machine can read the private key in [dir]/key (mode 0604); chmod go-r '[dir]/key' makes it yours alone
+    the setting tls.passphrase: every user of this machine can read the passphrase in [dir]/passphrase (mode 0604); chmod go-r '[dir]/passphrase' makes it yours alone
     ");
     }
     chmod(&passphrase, 0o606);
@@ -155,7 +155,7 @@ fn a_key_that_everybody_can_read_is_noted() {
     if in_a_container(pki.dir()) {
         assert_eq!(notes(0o644), "");
     } else {
-        assert_snapshot!(notes(0o644), @"the setting tls.key: every user of this machine can read the private key in [dir]/alice.key (mode 0644); chmod go-r makes it yours alone");
+        assert_snapshot!(notes(0o644), @"the setting tls.key: every user of this machine can read the private key in [dir]/alice.key (mode 0644); chmod go-r '[dir]/alice.key' makes it yours alone");
     }
 }
 
