@@ -38,7 +38,7 @@ impl File {
     /// `config-unreadable`, `config-syntax`.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(Failure::new(Code::ConfigUnreadable, "The configuration file cannot be read")
@@ -47,15 +47,12 @@ impl File {
             }
         };
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let Ok(text) = String::from_utf8(bytes) else {
+        let Ok(text) = std::str::from_utf8(&bytes) else {
             return Err(Failure::new(Code::ConfigSyntax, "The configuration file is not UTF-8 text")
                 .at(path.display().to_string())
                 .fix("Save it as UTF-8."));
         };
-        let mut text = Zeroizing::new(text);
-        if text.starts_with('\u{feff}') {
-            text.remove(0);
-        }
+        let text = Zeroizing::new(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned());
         let file = Self { path: Arc::new(path), text };
         file.root()?;
         Ok(Some(file))

@@ -75,22 +75,23 @@ impl Template {
     /// The same, with the files that were read for it.
     pub(super) fn fill_from_files(&self) -> Result<(Secret, Vec<Opened>)> {
         let mut files = Vec::new();
-        let mut value = zeroize::Zeroizing::new(String::new());
-        for piece in &self.pieces {
-            match piece {
-                Piece::Fixed(text) => value.push_str(text.expose()),
-                Piece::File(path) => {
-                    let (text, file) = read(path, &self.origin)?;
-                    value.push_str(text.expose());
-                    files.push(file);
-                }
-                Piece::Command(line) => {
-                    value.push_str(run(line.expose(), self.folder.as_deref(), &self.origin)?.expose());
-                }
+        let fill = |piece: &Piece| match piece {
+            Piece::Fixed(text) => Ok(text.clone()),
+            Piece::File(path) => {
+                let (text, file) = read(path, &self.origin)?;
+                files.push(file);
+                Ok(text)
             }
-        }
-        Ok((Secret::new(std::mem::take(&mut *value)), files))
+            Piece::Command(line) => run(line.expose(), self.folder.as_deref(), &self.origin),
+        };
+        let value = joined(&self.pieces.iter().map(fill).collect::<Result<Vec<_>>>()?);
+        Ok((value, files))
     }
+}
+
+/// The texts as one, in which no text that grows leaves a part of a secret behind.
+fn joined(texts: &[Secret]) -> Secret {
+    Secret::new(texts.iter().map(Secret::expose).collect::<Vec<_>>().concat())
 }
 
 /// What is left of `written` without its references: the part that stands there literally. And
@@ -99,7 +100,7 @@ pub(super) fn literal(written: &Secret, origin: &Origin) -> Result<(Secret, bool
     let parts = parse(written.expose(), origin)?;
     let any = parts.iter().any(|part| !matches!(part, Part::Literal(_)));
     let texts = parts.into_iter().map(|part| if let Part::Literal(text) = part { text } else { "" });
-    Ok((Secret::new(texts.collect()), any))
+    Ok((Secret::new(texts.collect::<Vec<_>>().concat()), any))
 }
 
 /// A path as written: `~` is the home folder, and the rest is relative to the file it stands in.

@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 use zeroize::Zeroize;
@@ -29,7 +33,8 @@ impl PrivateKey {
 
     /// The key, ready to sign; none for a kind of key that the cryptography in use does not know.
     pub(super) fn signing_key(&self) -> Option<Arc<dyn SigningKey>> {
-        provider().key_provider.load_private_key(self.0.clone_key()).ok()
+        // Not by the provider's `load_private_key`: it takes a copy of the key, which nobody zeroes.
+        any_supported_type(&self.0).ok()
     }
 }
 

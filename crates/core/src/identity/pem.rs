@@ -192,14 +192,24 @@ fn as_text(bytes: &[u8]) -> Zeroizing<String> {
     if !text.contains("\\n") {
         return text;
     }
-    let text = Zeroizing::new(text.replace("\\r", ""));
-    Zeroizing::new(text.replace("\\n", "\n"))
+    // All of its room at once, here and below: what text leaves behind when it grows is not zeroed.
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    for (at, line) in text.split("\\n").enumerate() {
+        if at > 0 {
+            plain.push('\n');
+        }
+        plain.extend(line.split("\\r"));
+    }
+    plain
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
     let units: Zeroizing<Vec<u16>> =
         bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect::<Vec<_>>().into();
-    String::from_utf16_lossy(&units).into()
+    // No character of UTF-8 is longer than three bytes a unit.
+    let mut text = String::with_capacity(3 * units.len());
+    text.extend(char::decode_utf16(units.iter().copied()).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    text.into()
 }
 
 /// The DER of a key. What is inside of it, the cryptography in use must know.
@@ -210,8 +220,9 @@ fn key(body: &str) -> Result<Vec<u8>, PemProblem> {
 }
 
 fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
-    let body: Zeroizing<String> = Zeroizing::new(body.chars().filter(|c| !c.is_whitespace()).collect());
-    match BASE64.decode(body.as_bytes()) {
+    let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
+    base64.extend(body.split_whitespace());
+    match BASE64.decode(base64.as_bytes()) {
         Ok(der) if !der.is_empty() => Ok(Zeroizing::new(der)),
         _ => Err(PemProblem::NotBase64),
     }

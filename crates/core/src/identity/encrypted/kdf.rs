@@ -173,7 +173,10 @@ fn pkcs12(purpose: u8, passphrase: &[u8], salt: &[u8], rounds: u64, out: &mut [u
 /// The passphrase as PKCS#12 takes it: UTF-16, big-endian, with a zero at its end.
 fn bmp(passphrase: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = std::str::from_utf8(passphrase).ok()?;
-    Some(Zeroizing::new(text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect()))
+    // All of its room at once: what a `Vec` leaves behind when it grows is not zeroed.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * (text.len() + 1)));
+    bytes.extend(text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes));
+    Some(bytes)
 }
 
 const KEY: u8 = 1;
