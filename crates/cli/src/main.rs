@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Connect a host to a remote server: what a host runs, speaking MCP on stdin and stdout.
-    Connect(connect::ConnectArgs),
+    Connect(Box<connect::ConnectArgs>),
     /// Make certificates for development, and look at any certificate or key.
     Certs(certs::CertsArgs),
     /// See all of it work on this machine: certificates, a server, a host, and refusals.
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, started: Instant) -> Result<ExitCode> {
     match command {
-        Command::Connect(args) => return connect::run(args, started),
+        Command::Connect(args) => return connect::run(*args, started),
         Command::Certs(args) => certs::run(args)?,
         Command::Demo(args) => on_runtime(demo::run(args))?,
         Command::Generate(args) => generate::run(&args),
