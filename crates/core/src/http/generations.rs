@@ -83,8 +83,14 @@ impl Generations {
         // Whoever else is at it brings the result to the requests that follow.
         if due && let Ok(turn) = Arc::clone(&self.0.replacement).try_lock_owned() {
             // Why nothing newer can be had is told as a note, in time; the current one serves on. So it
-            // does when a program or a token takes its time, which goes on without this request.
-            let _ = tokio::time::timeout(LOOK_TIME, self.load(Reason::Changed, turn)).await;
+            // does when a program or a token takes its time, which goes on without this request; but not
+            // when its certificate is of no use any more.
+            let load = self.load(Reason::Changed, turn);
+            if self.0.current().has_ended() {
+                let _ = load.await;
+            } else {
+                let _ = tokio::time::timeout(LOOK_TIME, load).await;
+            }
         }
         self.0.current()
     }
@@ -196,6 +202,11 @@ impl Shared {
 }
 
 impl Generation {
+    /// Whether its certificate has expired.
+    fn has_ended(&self) -> bool {
+        self.pool.tls().identity().is_some_and(|identity| identity.facts().not_after < OffsetDateTime::now_utc())
+    }
+
     fn new(number: u64, route: &Arc<Route>, tls: Tls) -> Self {
         Self { number, pool: Arc::new(Pool::new(Dialer::new(Arc::clone(route), tls))) }
     }

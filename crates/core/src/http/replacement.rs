@@ -40,10 +40,11 @@ impl Replacement {
         Ok((Self { settings: settings.clone(), footprint, identity, failed: None }, tls))
     }
 
-    /// The next one, when a file has changed.
+    /// The next one, when a file has changed or the identity is to be renewed.
     pub(super) fn when_changed(&mut self) -> Result<Option<Tls>> {
         let footprint = Footprint::of(&self.settings);
-        if footprint == self.footprint {
+        let renewal = self.identity.as_ref().and_then(Identity::renew_at);
+        if footprint == self.footprint && renewal.is_none_or(|at| OffsetDateTime::now_utc() < at) {
             self.failed = None;
             return Ok(None);
         }
@@ -67,7 +68,9 @@ impl Replacement {
 
     /// The next one, whatever the files look like.
     pub(super) fn now(&mut self) -> Result<Tls> {
-        let mut pauses = HALF_WRITTEN.iter();
+        // A program has finished when it has printed.
+        let pauses: &[Duration] = if self.settings.exec.is_some() { &[] } else { &HALF_WRITTEN };
+        let mut pauses = pauses.iter();
         loop {
             let before = Footprint::of(&self.settings);
             let next = self.make();

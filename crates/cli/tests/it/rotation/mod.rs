@@ -1,7 +1,9 @@
 //! Certificates that are renewed while the bridge runs: no call is lost, and the server sees the new one.
+#![cfg(unix)]
 
 mod files;
 mod load;
+mod program;
 mod refused;
 mod streams;
 
