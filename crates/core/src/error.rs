@@ -251,6 +251,14 @@ codes! {
     ExecFailed = "exec-failed", Ours;
     /// What the program of `exec` prints is not a certificate with its key.
     ExecOutputInvalid = "exec-output-invalid", Ours;
+    /// The SPIFFE Workload API cannot be reached or gives no answer.
+    WorkloadUnavailable = "workload-unavailable", Ours;
+    /// The SPIFFE Workload API gives this program no identity, or not the one that is set.
+    SvidMissing = "svid-missing", Ours;
+    /// What the SPIFFE Workload API gives cannot be used.
+    SvidInvalid = "svid-invalid", Ours;
+    /// The SPIFFE Workload API has no CA certificates of the server's trust domain.
+    BundleMissing = "bundle-missing", Ours;
     /// The server refused our certificate.
     CertificateRefused = "certificate-refused", Ours;
     /// The server refused our certificate, and it has expired.
@@ -265,6 +273,10 @@ codes! {
     ServerCertificateNotYetValid = "server-certificate-not-yet-valid", Theirs;
     /// The server's certificate is for other names.
     ServerNameMismatch = "server-name-mismatch", Theirs;
+    /// The server's certificate has another SPIFFE ID.
+    ServerIdMismatch = "server-id-mismatch", Theirs;
+    /// The server's certificate has no SPIFFE ID.
+    ServerIdMissing = "server-id-missing", Theirs;
     /// No trusted root signed the server's certificate.
     ServerIssuerUnknown = "server-issuer-unknown", Ours;
     /// The server's certificate cannot be used for another reason.

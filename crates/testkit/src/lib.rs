@@ -22,6 +22,8 @@ pub mod relay;
 pub mod reply;
 pub mod server;
 mod tasks;
+#[cfg(unix)]
+pub mod workload;
 
 pub use host::Host;
 pub use mcp::{Answers, Endpoint, Era, EventIds, HttpSse, LostSession, McpOptions, McpServer, Pages, ToolList};

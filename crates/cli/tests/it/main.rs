@@ -20,6 +20,8 @@ mod recovery;
 mod refused;
 mod rotation;
 mod run;
+#[cfg(unix)]
+mod spiffe;
 mod stage;
 mod trouble;
 mod trust;

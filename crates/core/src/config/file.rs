@@ -174,7 +174,7 @@ impl File {
         let mut settings: EntrySettings = reader.object(object, "", &["tls"])?;
         if let Some(tls) = object.get("tls") {
             settings.tls = match &tls.value {
-                Value::Object(tls) => Some(reader.object::<TlsSettings>(tls, "tls.", &[])?),
+                Value::Object(tls) => Some(self.read_tls(&mut reader, tls)?),
                 Value::NullKeyword(_) => None,
                 _ => return Err(self.wrong_kind(tls, &format!("{}.tls", reader.prefix), "an object")),
             };
@@ -186,6 +186,18 @@ impl File {
             folder: self.path.parent().map(Path::to_owned),
             warnings: reader.warnings,
         })
+    }
+
+    fn read_tls(&self, reader: &mut Reader<'_>, tls: &Object<'_>) -> Result<TlsSettings> {
+        let mut settings: TlsSettings = reader.object(tls, "tls.", &["spiffe"])?;
+        if let Some(spiffe) = tls.get("spiffe") {
+            settings.spiffe = match &spiffe.value {
+                Value::Object(spiffe) => Some(reader.object(spiffe, "tls.spiffe.", &[])?),
+                Value::NullKeyword(_) => None,
+                _ => return Err(self.wrong_kind(spiffe, &format!("{}.tls.spiffe", reader.prefix), "an object")),
+            };
+        }
+        Ok(settings)
     }
 
     pub(super) fn wrong_kind(&self, property: &ObjectProp<'_>, path: &str, wanted: &str) -> Failure {

@@ -15,6 +15,8 @@ mod program;
 mod reader;
 mod reference;
 mod settings;
+mod spiffe;
+mod spiffe_id;
 mod suggest;
 mod tls;
 
@@ -26,7 +28,9 @@ pub use locate::find;
 pub use origin::Origin;
 pub use program::Program;
 pub(crate) use program::ProgramProblem;
-pub use settings::{EntrySettings, Exec, Header, Kind, TlsSettings, schema};
+pub use settings::{EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSettings, schema};
+pub use spiffe::{Spiffe, SpiffeServer};
+pub use spiffe_id::SpiffeId;
 pub use tls::{Content, Material, Passphrase, Tls};
 
 use std::path::{Path, PathBuf};

@@ -98,6 +98,31 @@ pub struct TlsSettings {
     /// `false` trusts `ca` alone, and not the system's roots [default: true].
     #[cfg_attr(feature = "clap", arg(long, value_name = "BOOL"))]
     pub system_roots: Option<bool>,
+
+    /// Client certificate and trust of the SPIFFE Workload API, instead of the settings above.
+    #[cfg_attr(feature = "clap", arg(skip))]
+    pub spiffe: Option<SpiffeSettings>,
+}
+
+/// An X.509-SVID of the SPIFFE Workload API and the SPIFFE ID of the server, as written.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SpiffeSettings {
+    /// Socket of the Workload API, as in `unix:///run/spire/agent.sock` [default: what
+    /// `SPIFFE_ENDPOINT_SOCKET` says].
+    pub socket: Option<Secret>,
+
+    /// SPIFFE ID to present, as in `spiffe://corp.example/agent` [default: that of the first SVID
+    /// that the Workload API gives].
+    pub id: Option<Secret>,
+
+    /// SPIFFE ID that the server must have. Either this or `anyInTrustDomain` is needed.
+    pub server_id: Option<Secret>,
+
+    /// `true` takes every server of our own SVID's trust domain, whatever its ID.
+    pub any_in_trust_domain: Option<bool>,
 }
 
 /// A program and its arguments as written: a list of texts in a file, and one text on the command line, which
@@ -213,10 +238,41 @@ impl EntrySettings {
         self
     }
 
+    /// Takes certificate and trust from the SPIFFE Workload API.
+    #[must_use]
+    pub fn spiffe(mut self, spiffe: SpiffeSettings) -> Self {
+        self.tls.get_or_insert_default().spiffe = Some(spiffe);
+        self
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.get_or_insert_default().push(Header::new(name, value));
+        self
+    }
+}
+
+impl SpiffeSettings {
+    /// The Workload API at this socket, and a server with this SPIFFE ID.
+    #[must_use]
+    pub fn new(socket: &str, server_id: &str) -> Self {
+        let text = |text: &str| Some(Secret::new(text.to_owned()));
+        Self { socket: text(socket), server_id: text(server_id), ..Self::default() }
+    }
+
+    /// Presents the SVID with this SPIFFE ID.
+    #[must_use]
+    pub fn id(mut self, id: &str) -> Self {
+        self.id = Some(Secret::new(id.to_owned()));
+        self
+    }
+
+    /// Takes every server of our own SVID's trust domain, instead of one by its ID.
+    #[must_use]
+    pub fn any_in_trust_domain(mut self) -> Self {
+        self.server_id = None;
+        self.any_in_trust_domain = Some(true);
         self
     }
 }
@@ -277,7 +333,7 @@ mod tests {
     #[test]
     fn every_setting_has_its_sentence_in_the_schema() {
         let schema = schema();
-        for definition in ["EntrySettings", "TlsSettings"] {
+        for definition in ["EntrySettings", "TlsSettings", "SpiffeSettings"] {
             let properties = schema["$defs"][definition]["properties"].as_object().expect("properties");
             assert!(!properties.is_empty());
             for (name, property) in properties {

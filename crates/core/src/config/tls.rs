@@ -8,7 +8,7 @@ use super::arguments::{refuse_key, refuse_passphrase};
 use super::endpoint::told;
 use super::origin::Origin;
 use super::reference::{Template, expand, literal, resolve};
-use super::{Entry, Exec, Program, TlsSettings};
+use super::{Entry, Exec, Program, Spiffe, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -28,6 +28,8 @@ pub struct Tls {
     pub ca: Option<Material>,
     /// Whether the system's roots are trusted too.
     pub system_roots: bool,
+    /// Where certificate and trust come from instead.
+    pub spiffe: Option<Spiffe>,
 }
 
 /// A passphrase as a reference gave it.
@@ -64,19 +66,34 @@ pub enum Content {
 
 impl Entry {
     pub(super) fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
-        let TlsSettings { cert, key, passphrase, exec, ca, system_roots } =
+        let TlsSettings { cert, key, passphrase, exec, spiffe, ca, system_roots } =
             self.settings.tls.clone().unwrap_or_default();
         let texts = [("cert", &cert), ("key", &key), ("passphrase", &passphrase), ("ca", &ca)];
         let first = texts
             .map(|(name, text)| (name, text.is_some()))
             .into_iter()
-            .chain([("exec", exec.is_some()), ("systemRoots", system_roots.is_some())])
+            .chain([("exec", exec.is_some()), ("spiffe", spiffe.is_some()), ("systemRoots", system_roots.is_some())])
             .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
         if let (Some(origin), "http") = (first, url.scheme()) {
             return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
                 .at(origin.to_string())
                 .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
                 .fix("Write https:// in the URL, or remove the TLS settings."));
+        }
+        if let Some(spiffe) = spiffe {
+            let others = texts.iter().map(|(name, text)| (*name, text.is_some()));
+            let others = others.chain([("exec", exec.is_some()), ("systemRoots", system_roots.is_some())]);
+            let other = others.into_iter().find_map(|(name, set)| set.then_some(name));
+            let spiffe = Some(self.spiffe(&spiffe, other)?);
+            return Ok(Tls {
+                cert: None,
+                key: None,
+                passphrase: None,
+                exec: None,
+                spiffe,
+                ca: None,
+                system_roots: false,
+            });
         }
         if exec.is_some() {
             let beside = [("cert", &cert), ("key", &key), ("passphrase", &passphrase)];
@@ -113,6 +130,7 @@ impl Entry {
             exec: exec.map(|written| self.exec(&written)).transpose()?,
             ca: self.material("ca", ca, warnings)?,
             system_roots: system_roots.unwrap_or(true),
+            spiffe: None,
         })
     }
 

@@ -40,6 +40,8 @@ struct State {
     looked: Instant,
     /// When everything was last loaded because it had to be, not because it looked changed.
     forced: Option<Instant>,
+    /// Why the current generation must not be used any more, when its agent has taken the identity back.
+    withdrawn: Option<Failure>,
     /// How many warnings of the end of the current certificate have been given.
     warned: usize,
     news: Vec<Failure>,
@@ -63,7 +65,7 @@ impl Generations {
         let (replacement, tls) = Replacement::first(settings)?;
         let current = watch::Sender::new(Arc::new(Generation::new(1, &route, tls)));
         let replacement = Arc::new(tokio::sync::Mutex::new(replacement));
-        let state = State { looked: Instant::now(), forced: None, warned: 0, news: Vec::new() };
+        let state = State { looked: Instant::now(), forced: None, withdrawn: None, warned: 0, news: Vec::new() };
         let shared = Shared { route, current, replacement, state: Mutex::new(state) };
         shared.warn();
         Ok(Self(Arc::new(shared)))
@@ -71,7 +73,10 @@ impl Generations {
 
     /// The generation for a request that is sent now; before, it is seen to whether there is
     /// something newer, once a second at most.
-    pub(super) async fn current(&self) -> Arc<Generation> {
+    ///
+    /// # Errors
+    /// Why the identity may not be used any more, and there is none instead.
+    pub(super) async fn current(&self) -> Result<Arc<Generation>> {
         let due = {
             let mut state = self.0.state();
             let due = state.looked.elapsed() >= LOOK;
@@ -92,7 +97,7 @@ impl Generations {
                 let _ = tokio::time::timeout(LOOK_TIME, load).await;
             }
         }
-        self.0.current()
+        self.0.state().withdrawn.clone().map_or_else(|| Ok(self.0.current()), Err)
     }
 
     /// The generation that is current now, as it is.
@@ -130,7 +135,7 @@ impl Generations {
     /// it is seen to by a timer.
     pub(super) async fn outlived(&self, number: u64) {
         let mut current = self.0.current.subscribe();
-        while self.current().await.number == number {
+        while self.current().await.is_ok_and(|current| current.number == number) {
             // The sender lives in `self`.
             let _ = tokio::time::timeout(LOOK_OF_STREAMS, current.changed()).await;
         }
@@ -172,6 +177,12 @@ impl Shared {
                 self.state().warned = 0;
             }
         });
+        match &outcome {
+            Err(failure) if is_withdrawal(failure) => self.state().withdrawn = Some(failure.clone()),
+            // The agent gives it again.
+            Ok(()) if replacement.is_sound() => self.state().withdrawn = None,
+            _ => {}
+        }
         let note = replacement.note();
         self.state().news.extend(note);
         self.warn();
@@ -210,6 +221,11 @@ impl Generation {
     fn new(number: u64, route: &Arc<Route>, tls: Tls) -> Self {
         Self { number, pool: Arc::new(Pool::new(Dialer::new(Arc::clone(route), tls))) }
     }
+}
+
+/// Whether an agent has taken the identity back, or its last one has expired while it was away.
+fn is_withdrawal(failure: &Failure) -> bool {
+    matches!(failure.code(), Code::SvidMissing | Code::WorkloadUnavailable)
 }
 
 /// How often it is seen to whether files have changed, when requests are sent.

@@ -186,7 +186,7 @@ impl Client {
     /// Sends the request in the current generation; and once more in the next, when the server has
     /// refused the certificate of this one, and so processed nothing, and there is another now.
     async fn exchange(&self, url: &Url, request: &Request, own: &HeaderMap) -> Result<Response> {
-        let generation = self.generations.current().await;
+        let generation = self.generations.current().await?;
         let sent = request.sent.as_ref();
         let mut first = self.exchange_in(&generation, outgoing(url, request, own)?, sent).await;
         let refused = match &mut first {

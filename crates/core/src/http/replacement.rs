@@ -36,21 +36,24 @@ impl Replacement {
     pub(super) fn first(settings: &Settings) -> Result<(Self, Tls)> {
         let footprint = Footprint::of(settings);
         let identity = Identity::load(settings)?;
-        let tls = Tls::new(identity.clone(), Trust::load(settings)?)?;
+        let tls = Tls::new(identity.clone(), Trust::load(settings, identity.as_ref())?)?;
         Ok((Self { settings: settings.clone(), footprint, identity, failed: None }, tls))
     }
 
     /// The next one, when a file has changed or the identity is to be renewed.
     pub(super) fn when_changed(&mut self) -> Result<Option<Tls>> {
         let footprint = Footprint::of(&self.settings);
-        let renewal = self.identity.as_ref().and_then(Identity::renew_at);
-        if footprint == self.footprint && renewal.is_none_or(|at| OffsetDateTime::now_utc() < at) {
+        let now = OffsetDateTime::now_utc();
+        if footprint == self.footprint && !self.identity.as_ref().is_some_and(|identity| identity.is_outdated(now)) {
             self.failed = None;
             return Ok(None);
         }
         let now = Instant::now();
         match &self.failed {
-            Some(failed) if failed.footprint == footprint && now < failed.again => Ok(None),
+            // A source that is listened to costs nothing to ask.
+            Some(failed) if failed.footprint == footprint && now < failed.again && self.settings.spiffe.is_none() => {
+                Ok(None)
+            }
             _ => self.now().map(Some),
         }
     }
@@ -68,9 +71,9 @@ impl Replacement {
 
     /// The next one, whatever the files look like.
     pub(super) fn now(&mut self) -> Result<Tls> {
-        // A program has finished when it has printed.
-        let pauses: &[Duration] = if self.settings.exec.is_some() { &[] } else { &HALF_WRITTEN };
-        let mut pauses = pauses.iter();
+        // What a program prints, and what an agent gives, is whole.
+        let whole = self.settings.exec.is_some() || self.settings.spiffe.is_some();
+        let mut pauses = HALF_WRITTEN.iter().filter(|_| !whole);
         loop {
             let before = Footprint::of(&self.settings);
             let next = self.make();
@@ -86,6 +89,11 @@ impl Replacement {
                 (Err(failure), None) => return Err(self.not_made(footprint, failure)),
             }
         }
+    }
+
+    /// Whether the last attempt did not fail, or what made it fail is gone.
+    pub(super) fn is_sound(&self) -> bool {
+        self.failed.is_none()
     }
 
     /// What is to be told of an attempt that failed: once, and not before whoever writes the files
@@ -106,11 +114,14 @@ impl Replacement {
 
     fn make(&self) -> Result<(Settings, Option<Identity>, Tls)> {
         let settings = self.settings.renewed()?;
-        let identity = Identity::load(&settings)?;
+        let identity = match &self.identity {
+            Some(identity) => identity.renewed(&settings)?,
+            None => Identity::load(&settings)?,
+        };
         if let Some(identity) = &identity {
             identity.prove(OffsetDateTime::now_utc())?;
         }
-        let tls = Tls::new(identity.clone(), Trust::load(&settings)?)?;
+        let tls = Tls::new(identity.clone(), Trust::load(&settings, identity.as_ref())?)?;
         Ok((settings, identity, tls))
     }
 

@@ -10,6 +10,7 @@ mod key;
 mod lifetime;
 pub mod pem;
 mod program;
+pub(crate) mod spiffe;
 mod unlock;
 
 pub use encrypted::EncryptedKey;
@@ -21,14 +22,16 @@ pub(crate) use key::provider;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use facts::CertificateFacts;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SigningKey};
 use time::OffsetDateTime;
 
-use crate::config::Tls;
+use crate::config::{Spiffe, SpiffeId, Tls};
 use crate::error::Result;
+use spiffe::{Bundles, Update, Workload};
 
 /// A client certificate with its chain and key, proved to belong together.
 #[derive(Clone)]
@@ -39,18 +42,24 @@ pub struct Identity {
     origin: String,
     renew_at: Option<OffsetDateTime>,
     notes: Vec<String>,
+    /// Of an identity that is made anew while we run: where it came from, and what it was made of.
+    workload: Option<(Arc<Workload>, Arc<Update>)>,
 }
 
 impl Identity {
     /// Loads the identity that the settings name; `None` when they name none.
     ///
-    /// Reads files, runs a program, and decrypts an encrypted key, which takes as long as whoever
-    /// encrypted it wanted it to; so it may block for some seconds.
+    /// Reads files, runs a program, decrypts an encrypted key, which takes as long as whoever
+    /// encrypted it wanted it to, and waits for the SPIFFE Workload API; so it may block for some seconds.
     ///
     /// # Errors
     /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`,
-    /// `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `exec-failed`, `exec-output-invalid`.
+    /// `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `secret-exposed`; `exec-failed`,
+    /// `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
     pub fn load(settings: &Tls) -> Result<Option<Self>> {
+        if let Some(spiffe) = &settings.spiffe {
+            return Self::of_workload(Workload::open(spiffe, WORKLOAD_TIME)?, spiffe).map(Some);
+        }
         if let Some(program) = &settings.exec {
             return program::load(program).map(Some);
         }
@@ -77,6 +86,40 @@ impl Identity {
             origin,
             renew_at: None,
             notes: Vec::new(),
+            workload: None,
+        }
+    }
+
+    fn of_workload(workload: Arc<Workload>, settings: &Spiffe) -> Result<Self> {
+        let update = workload.latest()?;
+        Ok(Self {
+            certified: Arc::new(CertifiedKey::new(update.chain().to_vec(), Arc::clone(update.key()))),
+            facts: Arc::new(update.leaf().clone()),
+            place: format!("the SPIFFE agent at unix://{}", settings.socket.display()),
+            origin: settings.origin.to_string(),
+            renew_at: None,
+            notes: Vec::new(),
+            workload: Some((workload, update)),
+        })
+    }
+
+    /// Whether its source will give, or has given, another to use instead. Never blocks.
+    #[must_use]
+    pub fn is_outdated(&self, now: OffsetDateTime) -> bool {
+        let given = self.workload.as_ref().is_some_and(|(workload, update)| workload.is_past(update));
+        given || self.renew_at.is_some_and(|at| at <= now)
+    }
+
+    /// The identity as its source has it now; `self` stays as it is. A source that is listened to
+    /// is not asked again, and does not block.
+    ///
+    /// # Errors
+    /// Those of [`Identity::load`]. After `svid-missing` the agent has taken the identity back, and
+    /// `self` should not be used any more either.
+    pub fn renewed(&self, settings: &Tls) -> Result<Option<Self>> {
+        match (&self.workload, &settings.spiffe) {
+            (Some((workload, _)), Some(spiffe)) => Self::of_workload(Arc::clone(workload), spiffe).map(Some),
+            _ => Self::load(settings),
         }
     }
 
@@ -111,6 +154,21 @@ impl Identity {
         &self.notes
     }
 
+    /// What to call it: its SPIFFE ID when it has one, else its subject.
+    pub(crate) fn title(&self) -> &str {
+        self.spiffe_id().map_or(self.facts.title(), SpiffeId::as_str)
+    }
+
+    /// The SPIFFE ID that the Workload API gave it.
+    pub(crate) fn spiffe_id(&self) -> Option<&SpiffeId> {
+        self.workload.as_ref().map(|(_, update)| update.id())
+    }
+
+    /// The SPIFFE trust domain that it is in, and the CA certificates that came with it.
+    pub(crate) fn bundles(&self) -> Option<(&str, &Bundles)> {
+        self.workload.as_ref().map(|(_, update)| (update.id().trust_domain(), update.bundles()))
+    }
+
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
@@ -118,6 +176,14 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("subject", &self.facts.subject).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Identity");
+        debug.field("subject", &self.facts.subject);
+        if let Some((_, update)) = &self.workload {
+            debug.field("version", &update.version());
+        }
+        debug.finish_non_exhaustive()
     }
 }
+
+/// How long the first answer of a Workload API may take. Half of the time that an `initialize` has.
+const WORKLOAD_TIME: Duration = Duration::from_secs(5);

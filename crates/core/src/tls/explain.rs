@@ -1,5 +1,7 @@
 //! Turns the evidence of a failed connection into a [`Failure`] that a person can act on.
 
+mod spiffe;
+
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
@@ -199,7 +201,7 @@ fn with_identity(mut failure: Failure, evidence: &Evidence, identity: Option<&Id
         failure = failure
             .because(format!(
                 "The certificate is {} of {}, issued by {}, valid until {}.",
-                quoted(&facts.subject),
+                quoted(identity.title()),
                 identity.place(),
                 quoted(&facts.issuer),
                 date(facts.not_after, now)
@@ -207,6 +209,9 @@ fn with_identity(mut failure: Failure, evidence: &Evidence, identity: Option<&Id
             .evidence("certificate", facts.fingerprint.clone())
             .evidence("subject", facts.subject.clone())
             .evidence("issuer", facts.issuer.clone());
+        if let Some(id) = identity.spiffe_id() {
+            failure = failure.evidence("spiffe_id", id.as_str());
+        }
     }
     if accepted.is_empty() {
         return failure;
@@ -234,7 +239,7 @@ fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Tru
     let chain: Vec<_> = evidence.server_chain.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
     let leaf = chain.first();
     let target = &evidence.target;
-    let subject = leaf.map_or_else(String::new, |leaf| quoted(&leaf.subject));
+    let subject = leaf.map_or_else(String::new, |leaf| quoted(leaf.title()));
     let failure = match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             let ended = leaf.map_or_else(String::new, |leaf| format!(" on {}", date(leaf.not_after, now)));
@@ -258,6 +263,10 @@ fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Tru
             Failure::new(Code::ServerNameMismatch, format!("The certificate of {target} is for another name"))
                 .because(format!("It is for {names}."))
                 .fix("Write one of its names as the host of the URL.")
+        }
+        CertificateError::Other(_) if trust.spiffe().is_some() => spiffe::not_the_server(evidence, error, leaf, trust),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature if trust.spiffe().is_some() => {
+            spiffe::unknown_issuer(evidence, &chain, trust)
         }
         CertificateError::UnknownIssuer => unknown_issuer(evidence, &chain, trust),
         CertificateError::BadSignature => unknown_issuer(evidence, &chain, trust)

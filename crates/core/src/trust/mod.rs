@@ -1,5 +1,9 @@
 //! Whom we believe: the roots that a server's certificate must lead to.
 
+mod spiffe;
+
+pub(crate) use spiffe::{NotTheServer, SpiffeTrust};
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +16,7 @@ use rustls::{CertificateError, Error as TlsError};
 use crate::config::Tls;
 use crate::error::{Code, Failure, Result};
 use crate::identity::facts::CertificateFacts;
-use crate::identity::{place, provider, read, wrong_kind};
+use crate::identity::{Identity, place, provider, read, wrong_kind};
 
 /// The trusted roots: those of `ca`, and the system's unless they are switched off.
 pub struct Trust {
@@ -23,15 +27,24 @@ pub struct Trust {
     /// Loaded when first needed: a server of a private CA never needs them, and they cost
     /// milliseconds at the start.
     system: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+    /// Whom to believe instead of all these roots.
+    spiffe: Option<SpiffeTrust>,
 }
 
 impl Trust {
-    /// Loads what the settings name. Reads files, so it may block.
+    /// Loads what the settings name, and with SPIFFE what came with the identity. Reads files, so it
+    /// may block.
     ///
     /// # Errors
-    /// `file-unreadable`, `material-invalid`.
-    pub fn load(settings: &Tls) -> Result<Self> {
-        let mut trust = Self { ca: None, source: None, system_roots: settings.system_roots, system: OnceLock::new() };
+    /// `file-unreadable`, `material-invalid`, `bundle-missing`.
+    pub fn load(settings: &Tls, identity: Option<&Identity>) -> Result<Self> {
+        let mut trust = Self {
+            ca: None,
+            source: None,
+            system_roots: settings.system_roots,
+            system: OnceLock::new(),
+            spiffe: settings.spiffe.as_ref().map(|spiffe| SpiffeTrust::load(spiffe, identity)).transpose()?,
+        };
         if let Some(ca) = &settings.ca {
             let pem = read(ca, "CA certificate")?;
             if pem.certificates.is_empty() {
@@ -52,7 +65,7 @@ impl Trust {
 
     /// Whether verification will read the system's roots before anything else.
     pub(crate) fn needs_system_roots(&self) -> bool {
-        self.ca.is_none() && self.system.get().is_none()
+        self.ca.is_none() && self.spiffe.is_none() && self.system.get().is_none()
     }
 
     /// Loads the system's roots. Reads files, so it may block.
@@ -79,6 +92,9 @@ impl Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         use CertificateError::{BadSignature, UnknownIssuer};
+        if let Some(spiffe) = &self.spiffe {
+            return spiffe.verify(leaf, intermediates, now);
+        }
         let verify = |roots: &Arc<WebPkiServerVerifier>| roots.verify_server_cert(leaf, intermediates, name, &[], now);
         let by_ca = self.ca.as_ref().map_or(Err(TlsError::InvalidCertificate(UnknownIssuer)), verify);
         // A root of the same name and another key says as little of the others as none at all.
@@ -92,6 +108,11 @@ impl Trust {
     /// The file that `ca` names, and the subjects in it.
     pub(crate) fn source(&self) -> Option<(&str, &[String])> {
         self.source.as_ref().map(|(place, subjects)| (place.as_str(), subjects.as_slice()))
+    }
+
+    /// What is believed of SPIFFE IDs.
+    pub(crate) fn spiffe(&self) -> Option<&SpiffeTrust> {
+        self.spiffe.as_ref()
     }
 
     /// Whether the system's roots are trusted.
@@ -116,6 +137,7 @@ impl fmt::Debug for Trust {
         f.debug_struct("Trust")
             .field("ca", &self.source)
             .field("system_roots", &self.system_roots)
+            .field("spiffe", &self.spiffe)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,8 @@ mod exec;
 mod refused;
 mod refused_values;
 mod secrets;
+#[cfg(unix)]
+mod spiffe;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -4,3 +4,5 @@ mod config;
 mod identity;
 mod library;
 mod rooms;
+#[cfg(unix)]
+mod spiffe;

@@ -3,6 +3,7 @@
 mod identity;
 mod keys;
 mod mint;
+mod spiffe;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 pub use identity::{Client, Identity, ServerIdentity, fingerprint};
 pub use keys::KeyKind;
 use mint::{Authority, Leaf, Validity};
+pub use spiffe::{SvidFault, TrustDomain};
 
 /// A fresh PKI in a temporary folder that lives as long as this value.
 ///
@@ -93,16 +95,27 @@ impl Pki {
         self.keep_chain(leaf, issuer, Vec::new())
     }
 
-    /// Signs the leaf, writes certificate and key, and counts up the file name when it is taken.
+    /// Signs the leaf, and writes certificate and key.
     fn keep_chain(&self, leaf: &Leaf, issuer: &Authority, rest: Vec<CertificateDer<'static>>) -> Identity {
         let key = leaf.kind.generate();
         let mut chain = vec![issuer.sign(leaf, &key)];
         chain.extend(rest);
+        self.keep_written(&leaf.name, leaf.kind, chain, &key)
+    }
+
+    /// Writes certificate and key, and counts up the file name when it is taken.
+    fn keep_written(
+        &self,
+        name: &str,
+        kind: KeyKind,
+        chain: Vec<CertificateDer<'static>>,
+        key: &rcgen::KeyPair,
+    ) -> Identity {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = names.entry(leaf.name.clone()).or_default();
+        let taken = names.entry(name.to_owned()).or_default();
         *taken += 1;
-        let stem = if *taken == 1 { leaf.name.clone() } else { format!("{}-{taken}", leaf.name) };
-        Identity::write(self, &stem, leaf.kind, chain, &key.serialize_der())
+        let stem = if *taken == 1 { name.to_owned() } else { format!("{name}-{taken}") };
+        Identity::write(self, &stem, kind, chain, &key.serialize_der())
     }
 }
 

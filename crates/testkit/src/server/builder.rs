@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 
 use super::{Connection, Door, RawServer, Stream, TlsOptions, TlsServer};
@@ -57,6 +58,12 @@ impl ServerBuilder {
     /// What it does about client certificates; required by default.
     pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
         self.tls.client_auth = client_auth;
+        self
+    }
+
+    /// The CA that client certificates must lead to; that of the PKI by default.
+    pub fn client_ca(mut self, ca: CertificateDer<'static>) -> Self {
+        self.tls.client_ca = ca;
         self
     }
 

@@ -31,6 +31,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// How the handshake ended.
     pub outcome: Outcome,
+    /// The URIs that the verified client certificate names.
+    pub uris: Vec<String>,
     /// `1.2` or `1.3`.
     pub version: Option<&'static str>,
     /// The protocol agreed on.
@@ -128,6 +130,7 @@ impl Connection {
             number,
             peer,
             outcome: Outcome::Plain,
+            uris: Vec::new(),
             version: None,
             alpn: None,
             server_name: None,

@@ -9,6 +9,9 @@ use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::{HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer as _;
 
 use super::{ClientAuth, Connection, Outcome, Stream};
 use crate::pki::{Pki, ServerIdentity, fingerprint};
@@ -58,6 +61,7 @@ fn describe(connection: &mut Connection, tls: &rustls::ServerConnection) {
         Some(leaf) => Outcome::Verified(fingerprint(leaf)),
         None => Outcome::NoCertificate,
     };
+    connection.uris = tls.peer_certificates().and_then(<[_]>::first).map(|leaf| uris(leaf)).unwrap_or_default();
     connection.version = tls.protocol_version().and_then(|version| match version {
         ProtocolVersion::TLSv1_2 => Some("1.2"),
         ProtocolVersion::TLSv1_3 => Some("1.3"),
@@ -69,6 +73,14 @@ fn describe(connection: &mut Connection, tls: &rustls::ServerConnection) {
     connection.resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
 }
 
+/// The URIs that a certificate names.
+fn uris(der: &[u8]) -> Vec<String> {
+    let (_, certificate) = X509Certificate::from_der(der).expect("a certificate that was verified");
+    let names = certificate.subject_alternative_name().expect("names that can be read");
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    names.filter_map(|name| if let GeneralName::URI(uri) = name { Some((*uri).to_owned()) } else { None }).collect()
+}
+
 /// What a TLS server insists on.
 #[derive(Clone)]
 pub(crate) struct TlsOptions {
@@ -77,7 +89,7 @@ pub(crate) struct TlsOptions {
     pub(crate) names_cas: bool,
     pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
     pub(crate) alpn: Vec<Vec<u8>>,
-    client_ca: CertificateDer<'static>,
+    pub(crate) client_ca: CertificateDer<'static>,
 }
 
 impl TlsOptions {

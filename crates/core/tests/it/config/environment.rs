@@ -29,6 +29,10 @@ fn answer() {
     let Some(path) = std::env::var_os(ANSWER) else { return };
     let text = match find("corp", None).and_then(|entry| entry.resolve()) {
         Err(failure) => told(&failure),
+        Ok(endpoint) if endpoint.tls.spiffe.is_some() => {
+            let spiffe = endpoint.tls.spiffe.map(|spiffe| (spiffe.socket, spiffe.socket_origin.to_string()));
+            format!("socket: {spiffe:?}")
+        }
         Ok(endpoint) => {
             let ca = endpoint.tls.ca.as_ref().map(|ca| match &ca.content {
                 Content::File(path) => path.display().to_string(),
@@ -170,3 +174,24 @@ fn the_proxy_of_an_entry_stands_over_that_of_the_environment() {
 
 /// Names the file into which a child writes its answer.
 const ANSWER: &str = "MCP_MTLS_TEST_ANSWER";
+
+#[test]
+fn the_socket_of_the_workload_api() {
+    let (folder, config, _) = homes(r#""tls": { "spiffe": { "anyInTrustDomain": true } }"#);
+    let told =
+        |socket: &str| under(&folder, &[("XDG_CONFIG_HOME", config.as_str()), ("SPIFFE_ENDPOINT_SOCKET", socket)]);
+    let found = r#"socket: Some(("/run/agent.sock", "the environment variable SPIFFE_ENDPOINT_SOCKET"))"#;
+    assert_eq!(told("unix:///run/agent.sock"), found);
+    assert_snapshot!(told("tcp://127.0.0.1:8081"), @"
+    config-invalid-value: The socket of the Workload API cannot be used
+    at: the environment variable SPIFFE_ENDPOINT_SOCKET
+    why: It is “tcp://127.0.0.1:8081”. The standard knows TCP sockets too; here only Unix sockets are supported.
+    fix: Write unix:///PATH, with the absolute path of the socket.
+    ");
+    assert_snapshot!(told(""), @r#"
+    config-invalid-value: The socket of the Workload API is not known
+    at: [dir]/config/mcp-mtls/config.jsonc:3, mcp.corp.tls.spiffe
+    why: `socket` is not set, and neither is SPIFFE_ENDPOINT_SOCKET; some hosts clear it.
+    fix: Set `socket`, as in "unix:///run/spire/agent.sock".
+    "#);
+}

@@ -15,7 +15,7 @@ fn unknown_key_of_tls() {
     assert_snapshot!(refused(with(r#""tls": { "fingerprint": "x" }"#)), @"
     config-unknown-key: `mcp.corp.tls.fingerprint` is not a setting
     at: [dir]/config.jsonc:3, mcp.corp.tls.fingerprint
-    why: The settings here are `ca`, `cert`, `exec`, `key`, `passphrase` and `systemRoots`.
+    why: The settings here are `ca`, `cert`, `exec`, `key`, `passphrase`, `spiffe` and `systemRoots`.
     ");
 }
 
@@ -23,7 +23,6 @@ fn unknown_key_of_tls() {
 fn settings_that_are_not_built_yet() {
     for (key, value) in [
         ("pins", r#"["sha256/AAAA="]"#),
-        ("spiffe", r#"{ "socket": "unix:///run/agent.sock" }"#),
         ("serverName", r#""mcp.internal""#),
         ("crl", r#""corp.crl""#),
         ("minVersion", r#""1.2""#),
@@ -35,7 +34,9 @@ fn settings_that_are_not_built_yet() {
         );
         assert!(told.contains(&format!("[dir]/config.jsonc:3, mcp.corp.tls.{key}\n")), "{told}");
         assert!(
-            told.ends_with("why: The settings here are `ca`, `cert`, `exec`, `key`, `passphrase` and `systemRoots`."),
+            told.ends_with(
+                "why: The settings here are `ca`, `cert`, `exec`, `key`, `passphrase`, `spiffe` and `systemRoots`."
+            ),
             "{told}"
         );
     }

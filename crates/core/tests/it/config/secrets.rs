@@ -114,7 +114,7 @@ fn probe(folder: &Folder, text: &str) -> bool {
     let Ok(endpoint) = endpoint else { return false };
     clean(&format!("{endpoint:?}{endpoint:#?}{:?}", endpoint.warnings));
     look(&Identity::load(&endpoint.tls));
-    look(&Trust::load(&endpoint.tls));
+    look(&Trust::load(&endpoint.tls, None));
     true
 }
 
