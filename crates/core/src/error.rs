@@ -239,6 +239,8 @@ codes! {
     KeyMissing = "key-missing", Ours;
     /// The key belongs to another certificate.
     KeyMismatch = "key-mismatch", Ours;
+    /// A file with the keys of several certificates, where one is wanted.
+    KeyAmbiguous = "key-ambiguous", Ours;
     /// The key is encrypted, and there is no passphrase.
     KeyEncrypted = "key-encrypted", Ours;
     /// A kind of key or signature, or a way of encrypting a key, that cannot be used.

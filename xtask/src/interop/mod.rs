@@ -8,6 +8,7 @@ mod fuzz;
 mod inspector;
 mod nginx;
 mod openssl;
+mod pkcs12;
 mod restart;
 mod rotation;
 mod soak;
@@ -38,6 +39,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         through_nginx::cases(),
         to_openssl::cases(),
         encrypted_keys::cases(),
+        pkcs12::cases(),
         inspector::cases(),
         restart::cases(),
         rotation::cases(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mcp_mtls_core::error::{Code, Failure, Result};
 use mcp_mtls_core::identity::facts::{CertificateFacts, fingerprint, key_kind};
-use mcp_mtls_core::identity::{EncryptedKey, pem};
+use mcp_mtls_core::identity::{EncryptedKey, Pkcs12, pem};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use crate::render::{self, Paint};
 
 #[derive(Args)]
 pub(crate) struct ShowArgs {
-    /// Files in PEM or DER; `-` for stdin.
+    /// Files in PEM, DER or PKCS#12; `-` for stdin.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -27,6 +27,8 @@ pub(super) struct Shown {
     pub(super) keys: Vec<Key>,
     /// How each encrypted key is encrypted.
     pub(super) encrypted_keys: Vec<String>,
+    /// How a PKCS#12 file is encrypted that needs a passphrase.
+    pub(super) pkcs12: Option<String>,
     pub(super) others: Vec<String>,
     pub(super) in_words: String,
 }
@@ -94,10 +96,12 @@ fn read(file: &Path) -> Result<Shown> {
             .at(&name)
             .because(problem.sentence())
     })?;
+    let found = found.opened();
     let in_words = found.in_words();
     // The reader has parsed each of them already.
     let certificates = found.certificates.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
     let keys = found.keys.iter().map(|key| Key { public_key_der: key.public_key_der() }).collect();
     let encrypted_keys = found.encrypted_keys.iter().map(EncryptedKey::encryption).collect();
-    Ok(Shown { file: name, certificates, keys, encrypted_keys, others: found.others, in_words })
+    let pkcs12 = found.pkcs12.as_ref().map(Pkcs12::encryption);
+    Ok(Shown { file: name, certificates, keys, encrypted_keys, pkcs12, others: found.others, in_words })
 }

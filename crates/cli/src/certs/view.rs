@@ -14,7 +14,8 @@ pub(super) fn text(all: &[Shown], now: OffsetDateTime, paint: Paint) -> String {
         let mut blocks = vec![format!("{}: {}", paint.ink(Ink::Strong, &shown.file), shown.in_words)];
         blocks.extend(shown.certificates.iter().map(|facts| certificate(facts, all, now, paint)));
         blocks.extend(shown.keys.iter().map(|shown_key| key(shown_key, all, paint)));
-        blocks.extend(shown.encrypted_keys.iter().map(|encryption| encrypted_key(encryption, paint)));
+        blocks.extend(shown.encrypted_keys.iter().map(|way| encrypted("An encrypted private key", way, paint)));
+        blocks.extend(shown.pkcs12.iter().map(|way| encrypted("A PKCS#12 file", way, paint)));
         blocks.join("\n\n")
     });
     files.collect::<Vec<_>>().join("\n\n")
@@ -41,6 +42,7 @@ pub(super) fn json(all: &[Shown]) -> Value {
             "certificates": certificates.collect::<Vec<_>>(),
             "keys": keys.collect::<Vec<_>>(),
             "encryptedKeys": encrypted.collect::<Vec<_>>(),
+            "pkcs12": shown.pkcs12.as_ref().map(|encryption| json!({ "encryption": encryption })),
             "others": shown.others,
         })
     });
@@ -108,8 +110,8 @@ fn key(key: &Key, all: &[Shown], paint: Paint) -> String {
     lines.join("\n")
 }
 
-fn encrypted_key(encryption: &str, paint: Paint) -> String {
-    let title = paint.ink(Ink::Strong, "An encrypted private key");
+fn encrypted(title: &str, encryption: &str, paint: Paint) -> String {
+    let title = paint.ink(Ink::Strong, title);
     let rest = field("", "Without its passphrase nothing more can be told.", paint);
     format!("  {title}\n{}\n{rest}", field("encryption", encryption, paint))
 }

@@ -282,14 +282,36 @@ fn show_tells_how_a_key_is_encrypted() {
 }
 
 #[test]
+fn show_tells_what_is_in_pkcs_12_or_how_it_is_encrypted() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/pkcs12");
+    let shown = certs(&fixtures, &["show", "openssl-plain.p12"]).succeeded();
+    assert!(shown.starts_with("openssl-plain.p12: 2 certificates and a private key\n"), "{shown}");
+    assert!(shown.contains("belongs to  CN=p256 in openssl-plain.p12"), "{shown}");
+    let shown = certs(&fixtures, &["show", "openssl-empty.p12"]).succeeded();
+    assert!(shown.starts_with("openssl-empty.p12: a certificate and a private key\n"), "{shown}");
+    assert_snapshot!(certs(&fixtures, &["show", "openssl-legacy.p12"]).succeeded(), @"
+    openssl-legacy.p12: a PKCS#12 file
+
+      A PKCS#12 file
+        encryption  PBE-SHA1-RC2-40 (2048 rounds), PBE-SHA1-3DES (2048 rounds), a
+                    MAC of HMAC-SHA-1 (2048 rounds)
+                    Without its passphrase nothing more can be told.
+    ");
+    let shown = certs(&fixtures, &["show", "--json", "openssl-3des.p12"]).succeeded();
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let encryption = "PBE-SHA1-3DES (2048 rounds), a MAC of HMAC-SHA-1 (2048 rounds)";
+    assert_eq!(shown["files"][0]["pkcs12"], serde_json::json!({ "encryption": encryption }));
+}
+
+#[test]
 fn show_refuses_what_it_cannot_read() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("notes.txt"), "no certificate here").unwrap();
     assert_snapshot!(certs(dir.path(), &["show", "notes.txt"]).failed(1), @r"
     error: The file holds no certificate and no key
     where: notes.txt
-      why: It is neither PEM (there is no `-----BEGIN` line) nor a certificate or
-           key in DER.
+      why: It is neither PEM (there is no `-----BEGIN` line), nor a certificate or
+           key in DER, nor PKCS#12.
      code: material-invalid
     ");
     assert_snapshot!(certs(dir.path(), &["show", "nothing.pem"]).failed(1), @r"

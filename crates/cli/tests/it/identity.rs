@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mcp_mtls_testkit::mcp::{McpOptions, McpServer};
-use mcp_mtls_testkit::pki::{Client, KeyKind, Pki};
+use mcp_mtls_testkit::pki::{Client, KeyKind, Pki, fingerprint};
 use mcp_mtls_testkit::server::{ServerBuilder, TlsServer};
 
 use crate::stage::{LATEST, connect, host, refusal, whoami};
@@ -101,6 +101,52 @@ async fn is_not_dropped_when_the_server_takes_no_signature_of_its_key() {
         None => assert_eq!(server.verified(), [client.fingerprint.as_str()]),
     }
     assert!(server.requests().iter().all(|request| request.fingerprint.as_ref() == Some(&client.fingerprint)));
+}
+
+#[tokio::test]
+async fn from_pkcs_12_as_other_software_writes_it() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/pkcs12");
+    let certificate = |name: &str| {
+        let bytes = std::fs::read(fixtures.join(name)).expect("a fixture");
+        mcp_mtls_core::identity::pem::read(&bytes).expect("a certificate").certificates.remove(0)
+    };
+    let pki = Pki::new();
+    let server = TlsServer::builder(&pki).client_ca(certificate("root.pem").into());
+    let server = McpServer::on(server, McpOptions::default()).await;
+    let ca = pki.server_ca_file();
+    let towards = |arguments: &[&str]| {
+        let arguments = arguments.iter().map(|argument| match argument.strip_prefix('/') {
+            Some(name) => fixtures.join(name).display().to_string(),
+            None => (*argument).to_owned(),
+        });
+        host([Path::new(&server.url()), Path::new("--ca"), ca.as_ref()]).args(arguments).env("PASS", "hunter2")
+    };
+    // The intermediate is in each of them: the server knows the root alone.
+    for (own, arguments) in [
+        ("p256.pem", &["--cert", "/openssl-p256.p12", "--passphrase", "{env:PASS}"][..]),
+        ("rsa.pem", &["--cert", "/openssl-rsa.p12", "--passphrase", "{env:PASS}"]),
+        ("p256.pem", &["--cert", "/openssl-legacy.p12", "--passphrase", "{env:PASS}"]),
+        ("p256.pem", &["--cert", "/java.p12", "--passphrase", "{env:PASS}"]),
+        ("p256.pem", &["--cert", "/nss.p12", "--passphrase", "{env:PASS}"]),
+        ("p256.pem", &["--cert", "/openssl-plain.p12"]),
+        ("p256.pem", &["--cert", "/openssl-p256.p12", "--key", "/java-two.p12", "--passphrase", "{env:PASS}"]),
+    ] {
+        let mut host = towards(arguments).spawn();
+        host.initialize(LATEST).await;
+        assert_eq!(whoami(&mut host).await, fingerprint(&certificate(own)), "{arguments:?}");
+    }
+    let verified = server.verified().len();
+    for (code, arguments) in [
+        ("key-encrypted", &["--cert", "/openssl-p256.p12"][..]),
+        ("passphrase-wrong", &["--cert", "/openssl-p256.p12", "--passphrase", "{env:WRONG}"]),
+        ("key-ambiguous", &["--cert", "/java-two.p12", "--passphrase", "{env:PASS}"]),
+    ] {
+        let mut host = towards(arguments).env("WRONG", "hunter3").spawn();
+        let error = refusal(&mut host).await;
+        assert_eq!(error["data"]["code"], code, "{error}");
+        assert!(!error.to_string().contains("hunter"), "{error}");
+    }
+    assert_eq!(server.verified().len(), verified, "nothing goes out without the certificate");
 }
 
 #[tokio::test]

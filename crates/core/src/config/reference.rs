@@ -238,9 +238,15 @@ fn variable(name: &str, origin: &Origin) -> Result<Secret> {
 }
 
 fn read(path: &Path, origin: &Origin) -> Result<(Secret, Opened)> {
-    let failed = |error| {
-        unresolved(format!("The file `{}` of a reference cannot be read", path.display()), origin)
-            .because(in_words(&error))
+    let failed = |error: std::io::Error| {
+        let failure = unresolved(format!("The file `{}` of a reference cannot be read", path.display()), origin)
+            .because(in_words(&error));
+        match error.kind() {
+            std::io::ErrorKind::InvalidData => failure.fix(
+                "Name a certificate or key in DER or PKCS#12 by its path alone, without `{file:…}`, which gives text.",
+            ),
+            _ => failure,
+        }
     };
     let (bytes, file) = permissions::read(path).map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;

@@ -71,17 +71,17 @@ pub struct EntrySettings {
 #[schemars(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TlsSettings {
-    /// Client certificate with its intermediates: a PEM or DER file, or PEM text. It may hold the
-    /// key too.
+    /// Client certificate with its intermediates: a PEM, DER or PKCS#12 file, or PEM text. It may
+    /// hold the key too.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub cert: Option<Secret>,
 
-    /// Private key of the certificate: a PEM or DER file, or PEM text. It may be encrypted.
+    /// Private key of the certificate: a PEM, DER or PKCS#12 file, or PEM text. It may be encrypted.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub key: Option<Secret>,
 
-    /// Passphrase of an encrypted key, as a reference alone: `{env:NAME}`, `{file:PATH}` or
-    /// `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
+    /// Passphrase of an encrypted key or PKCS#12 file, as a reference alone: `{env:NAME}`,
+    /// `{file:PATH}` or `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
     #[cfg_attr(feature = "clap", arg(long, value_name = "REFERENCE"))]
     pub passphrase: Option<Secret>,
 
@@ -91,7 +91,8 @@ pub struct TlsSettings {
     #[cfg_attr(feature = "clap", arg(long, value_name = "PROGRAM ARGUMENTS"))]
     pub exec: Option<Exec>,
 
-    /// CA certificates to trust besides the system's: a PEM or DER file, or PEM text.
+    /// CA certificates to trust besides the system's: a PEM or DER file, a PKCS#12 file without a
+    /// passphrase, or PEM text.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub ca: Option<Secret>,
 

@@ -9,7 +9,7 @@ use super::Identity;
 use super::facts::CertificateFacts;
 use super::key::PrivateKey;
 use super::pem::{self, Pem, PemProblem};
-use super::unlock;
+use super::{pkcs12, unlock};
 use crate::config::permissions::{self, Opened};
 use crate::config::{Content, Material, Passphrase, in_words};
 use crate::error::{Code, Failure, Result};
@@ -17,16 +17,27 @@ use crate::error::{Code, Failure, Result};
 /// Reads the certificate and its key and proves that they belong together.
 pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&Passphrase>) -> Result<Identity> {
     let (certificates, opened) = open(cert, "certificate")?;
+    let (certificates, used) = unlock::opened(cert, certificates, passphrase, key.is_none())?;
     if certificates.certificates.is_empty() {
         return Err(wrong_kind(cert, "certificate", &certificates));
     }
     let chain = facts(&certificates.certificates);
-    let (material, (found, opened)) = match key {
-        None => (cert, (certificates, opened)),
-        Some(key) => (key, open(key, "private key")?),
+    let (material, found, opened, used) = match key {
+        None => match pkcs12::ambiguous(cert, &certificates) {
+            Some(failure) => return Err(failure),
+            None => (cert, certificates, opened, used),
+        },
+        Some(key) => {
+            let (found, opened) = open(key, "private key")?;
+            let (found, used_here) = unlock::opened(key, found, passphrase, !used)?;
+            (key, found, opened, used || used_here)
+        }
     };
     if found.keys.is_empty() && found.encrypted_keys.is_empty() {
-        return Err(if key.is_some() { wrong_kind(material, "private key", &found) } else { no_key(cert) });
+        return Err(if key.is_some() { wrong_kind(material, "private key", &found) } else { no_key(cert, &found) });
+    }
+    if let (Some(passphrase), true) = (passphrase, found.encrypted_keys.is_empty() && !used) {
+        return Err(unlock::needless(material, passphrase));
     }
     let note = opened.map(|opened| opened.judge("private key", &material.origin)).transpose()?.flatten();
     let Some((leaf, key)) = own_key(material, &found, passphrase, &chain)? else {
@@ -53,9 +64,6 @@ fn own_key(
         Some((leaf, key))
     };
     if let Some(passphrase) = passphrase {
-        if found.encrypted_keys.is_empty() {
-            return Err(unlock::needless(material, passphrase));
-        }
         // These first: the passphrase says that one of them is meant.
         for key in &found.encrypted_keys {
             if let Some(pair) = pair(&unlock::decrypted(material, key, passphrase)?) {
@@ -111,10 +119,7 @@ fn open(material: &Material, what: &str) -> Result<(Pem, Option<Opened>)> {
         .at(material.origin.to_string())
         .because(problem.sentence());
         match problem {
-            PemProblem::Pkcs12 => failure
-                .fix("Convert it with `openssl pkcs12 -in FILE -nodes -out PEM`, and name the result as `cert`.")
-                .fix("Keep the result readable to you alone."),
-            PemProblem::Empty | PemProblem::Unrecognized => failure,
+            PemProblem::Empty | PemProblem::Unrecognized | PemProblem::LargePkcs12 => failure,
             _ => failure.fix("Copy it again from where it came from."),
         }
     })?;
@@ -159,11 +164,16 @@ pub(super) fn ordered(mut rest: Vec<(Vec<u8>, CertificateFacts)>, leaf: usize) -
     chain
 }
 
-fn no_key(cert: &Material) -> Failure {
+fn no_key(cert: &Material, found: &Pem) -> Failure {
+    let why = if found.is_pkcs12 {
+        format!("`key` is not set, and the PKCS#12 file holds {}.", found.in_words())
+    } else {
+        "`key` is not set, and the certificate file holds no key.".to_owned()
+    };
     Failure::new(Code::KeyMissing, "There is a certificate without its private key")
         .at(place(cert))
         .at(cert.origin.to_string())
-        .because("`key` is not set, and the certificate file holds no key.")
+        .because(why)
         .fix("Add the private key as `key`.")
 }
 

@@ -9,16 +9,19 @@ mod footprint;
 mod key;
 mod lifetime;
 pub mod pem;
+mod pkcs12;
 mod program;
 pub(crate) mod spiffe;
 mod unlock;
 
 pub use encrypted::EncryptedKey;
 pub use key::PrivateKey;
+pub use pkcs12::Pkcs12;
 
 pub(crate) use files::{place, read, wrong_kind};
 pub(crate) use footprint::Footprint;
 pub(crate) use key::provider;
+pub(crate) use pkcs12::locked_store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,8 +57,8 @@ impl Identity {
     ///
     /// # Errors
     /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`,
-    /// `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `secret-exposed`; `exec-failed`,
-    /// `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
+    /// `key-ambiguous`, `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `secret-exposed`;
+    /// `exec-failed`, `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
     pub fn load(settings: &Tls) -> Result<Option<Self>> {
         if let Some(spiffe) = &settings.spiffe {
             return Self::of_workload(Workload::open(spiffe, WORKLOAD_TIME)?, spiffe).map(Some);

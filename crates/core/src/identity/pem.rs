@@ -1,10 +1,11 @@
 //! What a file or a setting holds: certificates and keys, in PEM (RFC 7468) as people really have
-//! it, or in DER.
+//! it, in DER, or in PKCS#12.
 //!
 //! Taken as they come: any order, text around, CRLF, a byte-order mark, UTF-16, indentation, all
 //! on one line, and line breaks written as `\n` (environment variables, JSON).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine;
 use base64::alphabet;
@@ -16,6 +17,7 @@ use super::der::Der;
 use super::encrypted::{self, EncryptedKey};
 use super::facts::CertificateFacts;
 use super::key::PrivateKey;
+use super::pkcs12::{self, Contents, Pkcs12};
 
 /// The contents of a file or a setting.
 #[derive(Debug, Default)]
@@ -27,8 +29,14 @@ pub struct Pem {
     pub keys: Vec<PrivateKey>,
     /// Encrypted private keys, in the order of the file.
     pub encrypted_keys: Vec<EncryptedKey>,
+    /// A PKCS#12 file that is not open.
+    pub pkcs12: Option<Pkcs12>,
     /// What else there is, in words: "a certificate request", "a public key".
     pub others: Vec<String>,
+    /// The friendly names that PKCS#12 gives to certificates, by their fingerprints.
+    pub(super) names: HashMap<String, String>,
+    /// Whether there was a PKCS#12 file, which is open now.
+    pub(super) is_pkcs12: bool,
 }
 
 /// Why contents cannot be read at all.
@@ -47,8 +55,10 @@ pub enum PemProblem {
     BrokenCertificate,
     /// A key that is not one inside.
     BrokenKey,
-    /// A PKCS#12 file (`.p12`, `.pfx`).
-    Pkcs12,
+    /// A PKCS#12 file that is not one inside.
+    BrokenPkcs12,
+    /// A PKCS#12 file that is larger than anybody's.
+    LargePkcs12,
 }
 
 impl PemProblem {
@@ -57,21 +67,27 @@ impl PemProblem {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Empty => "It is empty.",
-            Self::Unrecognized => "It is neither PEM (there is no `-----BEGIN` line) nor a certificate or key in DER.",
+            Self::Unrecognized => {
+                "It is neither PEM (there is no `-----BEGIN` line), nor a certificate or key in DER, nor PKCS#12."
+            }
             Self::Unclosed => "A `-----BEGIN` line has no matching `-----END` line; the end may be cut off.",
             Self::NotBase64 => "Between the `-----BEGIN` and `-----END` lines stands something that is not Base64.",
             Self::BrokenCertificate => "A certificate in it is damaged: its contents are not X.509.",
             Self::BrokenKey => "A private key in it is damaged: its contents are not DER.",
-            Self::Pkcs12 => "It is a PKCS#12 file (.p12, .pfx), which this version does not read.",
+            Self::LargePkcs12 => "It is a PKCS#12 file (.p12, .pfx) of more than 16 MiB.",
+            Self::BrokenPkcs12 => "It is a PKCS#12 file (.p12, .pfx) that is damaged, or cut off.",
         }
     }
 }
 
-/// Reads PEM or DER.
+/// Reads PEM, DER or PKCS#12, of which the last stays closed.
 ///
 /// # Errors
 /// What keeps the contents from being read; a block that is not wanted is no error but listed.
 pub fn read(bytes: &[u8]) -> Result<Pem, PemProblem> {
+    if pkcs12::begins_as_pkcs12(bytes) {
+        return Ok(Pem { pkcs12: Some(read_pkcs12(bytes)?), ..Pem::default() });
+    }
     let text = as_text(bytes);
     if text.chars().all(|c| c.is_whitespace() || c == '\u{feff}') {
         return Err(PemProblem::Empty);
@@ -120,11 +136,34 @@ impl Pem {
             "EC PRIVATE KEY" => {
                 self.keys.push(PrivateKey::new(PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(key(body)?))));
             }
+            // As GnuTLS writes it.
+            "PKCS12" if self.pkcs12.is_none() => {
+                self.pkcs12 = Some(read_pkcs12(&decode(body)?)?);
+            }
             // They stand beside keys and say nothing that the key does not say.
             "EC PARAMETERS" | "DH PARAMETERS" => {}
             _ => self.others.push(in_words(label)),
         }
         Ok(())
+    }
+
+    /// Opens a PKCS#12 file that needs no passphrase; another stays closed.
+    #[must_use]
+    pub fn opened(mut self) -> Self {
+        if let Some(contents) = self.pkcs12.as_ref().and_then(|file| file.open(None).ok()) {
+            self.pkcs12 = None;
+            self.take(contents);
+        }
+        self
+    }
+
+    /// Adds what was in a PKCS#12 file.
+    pub(super) fn take(&mut self, contents: Contents) {
+        self.is_pkcs12 = true;
+        self.certificates.extend(contents.certificates);
+        self.keys.extend(contents.keys);
+        self.others.extend(contents.others);
+        self.names.extend(contents.names);
     }
 
     /// What there is, in words: "2 certificates and a private key".
@@ -144,6 +183,7 @@ impl Pem {
                 (count, name) => format!("{count} {name}s"),
             })
             .collect();
+        parts.extend(self.pkcs12.as_ref().map(|_| "a PKCS#12 file".to_owned()));
         parts.extend(self.others.iter().cloned());
         match parts.as_slice() {
             [] => "nothing".to_owned(),
@@ -167,11 +207,9 @@ fn in_words(label: &str) -> String {
 
 fn read_der(bytes: &[u8]) -> Result<Pem, PemProblem> {
     let mut pem = Pem::default();
-    let Some(inside) = Der::whole_sequence(bytes) else { return Err(PemProblem::Unrecognized) };
+    Der::whole_sequence(bytes).ok_or(PemProblem::Unrecognized)?;
     if CertificateFacts::parse(bytes).is_ok() {
         pem.certificates.push(bytes.to_vec());
-    } else if inside.starts_with(PKCS12_VERSION) {
-        return Err(PemProblem::Pkcs12);
     } else if let Some(key) = EncryptedKey::from_pkcs8(bytes) {
         pem.encrypted_keys.push(key);
     } else if let Some(key) = PrivateKey::from_der(bytes.to_vec()) {
@@ -180,6 +218,13 @@ fn read_der(bytes: &[u8]) -> Result<Pem, PemProblem> {
         return Err(PemProblem::Unrecognized);
     }
     Ok(pem)
+}
+
+fn read_pkcs12(bytes: &[u8]) -> Result<Pkcs12, PemProblem> {
+    if bytes.len() > pkcs12::MOST_BYTES {
+        return Err(PemProblem::LargePkcs12);
+    }
+    Pkcs12::from_der(bytes).ok_or(PemProblem::BrokenPkcs12)
 }
 
 fn as_text(bytes: &[u8]) -> Zeroizing<String> {
@@ -229,9 +274,6 @@ fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
 }
 
 const BEGIN: &str = "-----BEGIN ";
-
-/// The version of PFX (RFC 7292, section 4).
-const PKCS12_VERSION: &[u8] = &[0x02, 0x01, 0x03];
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

@@ -1,14 +1,35 @@
-//! Encrypted keys and the passphrase: what is told when they do not come together.
+//! Encrypted keys, PKCS#12 files and the passphrase: what is told when they do not come together.
 
 use super::encrypted::{EncryptedKey, Locked};
 use super::files::place;
 use super::key::PrivateKey;
+use super::pem::Pem;
+use super::pkcs12::{self, Shut};
 use crate::config::{Material, Passphrase};
 use crate::error::{Code, Failure, Result};
 
+/// The same with a PKCS#12 file in it opened, and whether the passphrase was of use. It must be of use
+/// if it `is_meant` for nothing else.
+pub(super) fn opened(
+    material: &Material,
+    mut pem: Pem,
+    passphrase: Option<&Passphrase>,
+    is_meant: bool,
+) -> Result<(Pem, bool)> {
+    let Some(file) = pem.pkcs12.take() else { return Ok((pem, false)) };
+    let mut used = passphrase.is_some();
+    let mut opened = file.open(passphrase.map(|passphrase| &passphrase.value));
+    if !is_meant && matches!(opened, Err(Shut::Needless)) {
+        used = false;
+        opened = file.open(None);
+    }
+    pem.take(opened.map_err(|shut| pkcs12::locked(material, &file, passphrase, shut))?);
+    Ok((pem, used))
+}
+
 /// The key in the clear.
 pub(super) fn decrypted(material: &Material, key: &EncryptedKey, passphrase: &Passphrase) -> Result<PrivateKey> {
-    key.decrypt(&passphrase.value).map_err(|locked| match locked {
+    key.decrypt(Some(passphrase.value.expose())).map_err(|locked| match locked {
         Locked::Unsupported(why) => unsupported(material, why),
         Locked::WrongPassphrase => wrong(material, key, passphrase),
         Locked::Damaged => Failure::new(Code::MaterialInvalid, "The encrypted private key is damaged")
@@ -22,7 +43,7 @@ pub(super) fn decrypted(material: &Material, key: &EncryptedKey, passphrase: &Pa
 /// There is no passphrase for this key.
 pub(super) fn encrypted(material: &Material, key: &EncryptedKey) -> Failure {
     // Whoever adds a passphrase that is of no use would only meet the next failure.
-    if let Err(Locked::Unsupported(why)) = key.check() {
+    if let Err(Locked::Unsupported(why)) = key.sealed().check() {
         return unsupported(material, why);
     }
     Failure::new(Code::KeyEncrypted, "The private key is encrypted, and there is no passphrase")

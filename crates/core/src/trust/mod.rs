@@ -16,7 +16,7 @@ use rustls::{CertificateError, Error as TlsError};
 use crate::config::Tls;
 use crate::error::{Code, Failure, Result};
 use crate::identity::facts::CertificateFacts;
-use crate::identity::{Identity, place, provider, read, wrong_kind};
+use crate::identity::{Identity, locked_store, place, provider, read, wrong_kind};
 
 /// The trusted roots: those of `ca`, and the system's unless they are switched off.
 pub struct Trust {
@@ -36,7 +36,7 @@ impl Trust {
     /// may block.
     ///
     /// # Errors
-    /// `file-unreadable`, `material-invalid`, `bundle-missing`.
+    /// `file-unreadable`, `material-invalid`, `key-unsupported`, `bundle-missing`.
     pub fn load(settings: &Tls, identity: Option<&Identity>) -> Result<Self> {
         let mut trust = Self {
             ca: None,
@@ -46,7 +46,10 @@ impl Trust {
             spiffe: settings.spiffe.as_ref().map(|spiffe| SpiffeTrust::load(spiffe, identity)).transpose()?,
         };
         if let Some(ca) = &settings.ca {
-            let pem = read(ca, "CA certificate")?;
+            let pem = read(ca, "CA certificate")?.opened();
+            if let Some(file) = &pem.pkcs12 {
+                return Err(locked_store(ca, file));
+            }
             if pem.certificates.is_empty() {
                 return Err(wrong_kind(ca, "CA certificate", &pem));
             }

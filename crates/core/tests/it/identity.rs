@@ -5,11 +5,12 @@
 mod encrypted;
 #[cfg(unix)]
 mod permissions;
+mod pkcs12;
 #[cfg(unix)]
 mod program;
 mod refused;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcp_mtls_core::config::{Entry, EntrySettings};
 use mcp_mtls_core::error::Result;
@@ -225,4 +226,14 @@ fn reading_ends_soon_whatever_the_file_holds() {
     ] {
         let _ = pem::read(text.as_bytes());
     }
+}
+
+/// A copy of a fixture that nobody else can write, whatever the umask of the checkout.
+fn private_copy(fixture: &Path) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join(fixture.file_name().expect("a name"));
+    let copy = tempfile::NamedTempFile::new_in(folder).expect("a file");
+    std::fs::write(&copy, std::fs::read(fixture).expect("the fixture")).expect("the copy");
+    copy.persist(&path).expect("the copy");
+    path
 }

@@ -16,6 +16,9 @@ pub(super) enum Cipher {
     /// Triple DES with two keys, of which the first comes twice.
     Des2,
     Des,
+    /// With an effective key of as many bits as the key has.
+    Rc2Of128,
+    Rc2Of40,
 }
 
 impl Cipher {
@@ -27,22 +30,25 @@ impl Cipher {
             Self::Des3 => "3DES-CBC",
             Self::Des2 => "DES-EDE-CBC",
             Self::Des => "DES-CBC",
+            Self::Rc2Of128 => "RC2-128-CBC",
+            Self::Rc2Of40 => "RC2-40-CBC",
         }
     }
 
     pub(super) fn key_bytes(self) -> usize {
         match self {
-            Self::Aes128 | Self::Des2 => 16,
+            Self::Aes128 | Self::Des2 | Self::Rc2Of128 => 16,
             Self::Aes192 | Self::Des3 => 24,
             Self::Aes256 => 32,
             Self::Des => 8,
+            Self::Rc2Of40 => 5,
         }
     }
 
     pub(super) fn block_bytes(self) -> usize {
         match self {
             Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
-            Self::Des3 | Self::Des2 | Self::Des => 8,
+            Self::Des3 | Self::Des2 | Self::Des | Self::Rc2Of128 | Self::Rc2Of40 => 8,
         }
     }
 
@@ -55,6 +61,7 @@ impl Cipher {
             Self::Des3 => decrypt::<des::TdesEde3>(key, iv, text),
             Self::Des2 => decrypt::<des::TdesEde2>(key, iv, text),
             Self::Des => decrypt::<des::Des>(key, iv, text),
+            Self::Rc2Of128 | Self::Rc2Of40 => decrypt::<rc2::Rc2>(key, iv, text),
         }
     }
 }

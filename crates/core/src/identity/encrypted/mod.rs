@@ -1,26 +1,34 @@
 //! Private keys that a passphrase protects: PKCS#8 (RFC 5958, with the encryption of PKCS#5 and
-//! PKCS#12), and the form that OpenSSL wrote before.
+//! PKCS#12), and the form that OpenSSL wrote before; and whatever else is encrypted as PKCS#8 is.
 
 mod cipher;
 mod kdf;
+mod mac;
 mod names;
 mod scheme;
 
 use std::fmt;
 
 use rustls::pki_types::PrivateKeyDer;
+use zeroize::Zeroizing;
 
 use super::der::Der;
 use super::key::PrivateKey;
-use crate::secret::Secret;
 use scheme::{Encryption, Scheme};
+
+pub(super) use mac::Mac;
 
 /// A private key as it lies on disk, encrypted.
 pub struct EncryptedKey {
-    encryption: Encryption,
-    ciphertext: Vec<u8>,
+    sealed: Sealed,
     /// Whether PKCS#8 is inside, and not one of the older encodings.
     is_pkcs8: bool,
+}
+
+/// What is encrypted, and how.
+pub(super) struct Sealed {
+    encryption: Encryption,
+    ciphertext: Vec<u8>,
 }
 
 /// Why a key did not come out.
@@ -39,25 +47,60 @@ impl EncryptedKey {
         let mut inside = Der::whole_sequence(der)?;
         let algorithm = inside.sequence()?;
         let ciphertext = inside.octets()?.to_vec();
-        let encryption = scheme::of_pkcs8(algorithm)?;
-        inside.is_empty().then_some(Self { encryption, ciphertext, is_pkcs8: true })
+        let sealed = Sealed::new(algorithm, ciphertext)?;
+        inside.is_empty().then_some(Self { sealed, is_pkcs8: true })
     }
 
     /// A key in OpenSSL's old form, from what [`headers`] gave; none when it is broken.
     pub(super) fn from_old(cipher: &str, iv: &str, ciphertext: &[u8]) -> Option<Self> {
         let encryption = scheme::of_old(cipher, iv)?;
-        Some(Self { encryption, ciphertext: ciphertext.to_vec(), is_pkcs8: false })
+        Some(Self { sealed: Sealed { encryption, ciphertext: ciphertext.to_vec() }, is_pkcs8: false })
     }
 
     /// How it is encrypted, in words: `PBKDF2 with HMAC-SHA-256 (600000 rounds) and AES-256-CBC`.
     #[must_use]
     pub fn encryption(&self) -> String {
+        self.sealed.encryption()
+    }
+
+    /// The encrypted inside.
+    pub(super) fn sealed(&self) -> &Sealed {
+        &self.sealed
+    }
+
+    /// The key. It takes as long as whoever encrypted it wanted it to: up to some seconds.
+    pub(super) fn decrypt(&self, passphrase: Option<&str>) -> Result<PrivateKey, Locked> {
+        let plain = self.sealed.open(passphrase, begins_as_a_key)?;
+        Der::whole_sequence(&plain).and_then(|_| self.key(&plain)).ok_or(Locked::Damaged)
+    }
+
+    fn key(&self, plain: &[u8]) -> Option<PrivateKey> {
+        if self.is_pkcs8 {
+            return Some(PrivateKey::new(PrivateKeyDer::Pkcs8(plain.to_vec().into())));
+        }
+        PrivateKey::from_der(plain.to_vec())
+    }
+}
+
+impl Sealed {
+    /// What the inside of this `AlgorithmIdentifier` says to be encrypted; none when that is broken.
+    pub(super) fn new(algorithm: Der<'_>, ciphertext: Vec<u8>) -> Option<Self> {
+        Some(Self { encryption: scheme::of_pkcs8(algorithm)?, ciphertext })
+    }
+
+    /// How it is encrypted, in words.
+    pub(super) fn encryption(&self) -> String {
         self.encryption.to_string()
     }
 
     /// Whether the passphrase would be of any use.
     pub(super) fn check(&self) -> Result<(), Locked> {
         self.scheme().map(|_| ())
+    }
+
+    /// How much work it is to open it, in rounds of a hash.
+    pub(super) fn work(&self) -> u64 {
+        self.scheme().map_or(0, Scheme::work)
     }
 
     fn scheme(&self) -> Result<&Scheme, Locked> {
@@ -67,26 +110,20 @@ impl EncryptedKey {
         }
     }
 
-    /// The key. It takes as long as whoever encrypted it wanted it to: up to some seconds.
-    pub(super) fn decrypt(&self, passphrase: &Secret) -> Result<PrivateKey, Locked> {
+    /// The inside. Without a checksum its beginning is the proof that the passphrase is right.
+    pub(super) fn open(
+        &self,
+        passphrase: Option<&str>,
+        begins_right: fn(&[u8]) -> bool,
+    ) -> Result<Zeroizing<Vec<u8>>, Locked> {
         let scheme = self.scheme()?;
-        let Some(mut plain) = scheme.decrypt(passphrase.expose().as_bytes(), &self.ciphertext) else {
-            return Err(Locked::Damaged);
-        };
-        // Without a checksum the beginning of a key is the proof that the passphrase is right.
-        if !begins_as_a_key(&plain) {
+        let mut plain = scheme.decrypt(passphrase, &self.ciphertext).ok_or(Locked::Damaged)?;
+        if !begins_right(&plain) {
             return Err(Locked::WrongPassphrase);
         }
         let length = scheme.without_padding(&plain).ok_or(Locked::Damaged)?;
         plain.truncate(length);
-        Der::whole_sequence(&plain).and_then(|_| self.key(&plain)).ok_or(Locked::Damaged)
-    }
-
-    fn key(&self, plain: &[u8]) -> Option<PrivateKey> {
-        if self.is_pkcs8 {
-            return Some(PrivateKey::new(PrivateKeyDer::Pkcs8(plain.to_vec().into())));
-        }
-        PrivateKey::from_der(plain.to_vec())
+        Ok(plain)
     }
 }
 

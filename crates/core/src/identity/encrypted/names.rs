@@ -8,7 +8,7 @@ pub(super) fn name(oid: &str) -> String {
         .map_or_else(|| format!("the algorithm {oid}"), |(_, name)| (*name).to_owned())
 }
 
-const NAMES: [(&str, &str); 24] = [
+const NAMES: [(&str, &str); 22] = [
     ("1.2.840.113549.1.5.1", "PBE-MD2-DES"),
     ("1.2.840.113549.1.5.4", "PBE-MD2-RC2-64"),
     ("1.2.840.113549.1.5.6", "PBE-MD5-RC2-64"),
@@ -16,8 +16,6 @@ const NAMES: [(&str, &str); 24] = [
     ("1.2.840.113549.1.5.14", "PBMAC1"),
     ("1.2.840.113549.1.12.1.1", "PBE-SHA1-RC4-128"),
     ("1.2.840.113549.1.12.1.2", "PBE-SHA1-RC4-40"),
-    ("1.2.840.113549.1.12.1.5", "PBE-SHA1-RC2-128"),
-    ("1.2.840.113549.1.12.1.6", "PBE-SHA1-RC2-40"),
     ("1.2.840.113549.2.6", "PBKDF2 with HMAC-MD5"),
     ("1.2.840.113549.2.12", "PBKDF2 with HMAC-SHA-512/224"),
     ("1.2.840.113549.2.13", "PBKDF2 with HMAC-SHA-512/256"),

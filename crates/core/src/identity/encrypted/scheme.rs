@@ -11,7 +11,7 @@ use crate::identity::der::Der;
 
 /// What a file says of how a key is encrypted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Encryption {
+pub(in crate::identity) enum Encryption {
     Known(Scheme),
     /// The name of what is not known here, or its OID.
     Unknown(String),
@@ -19,7 +19,7 @@ pub(super) enum Encryption {
 
 /// A way to encrypt that is known here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Scheme {
+pub(in crate::identity) struct Scheme {
     kdf: Kdf,
     cipher: Cipher,
     /// None where the passphrase makes it too.
@@ -35,6 +35,8 @@ pub(super) fn of_pkcs8(mut algorithm: Der<'_>) -> Option<Encryption> {
         "1.2.840.113549.1.5.10" => (false, Hash::Sha1, Cipher::Des),
         "1.2.840.113549.1.12.1.3" => (true, Hash::Sha1, Cipher::Des3),
         "1.2.840.113549.1.12.1.4" => (true, Hash::Sha1, Cipher::Des2),
+        "1.2.840.113549.1.12.1.5" => (true, Hash::Sha1, Cipher::Rc2Of128),
+        "1.2.840.113549.1.12.1.6" => (true, Hash::Sha1, Cipher::Rc2Of40),
         oid => return Some(Encryption::Unknown(name(oid))),
     };
     let mut parameters = algorithm.sequence()?;
@@ -96,22 +98,30 @@ fn pbes2(mut parameters: Der<'_>) -> Option<Encryption> {
 }
 
 /// The function with the length of its key, if that is told; or the name of a hash that is not known.
-fn pbkdf2(mut parameters: Der<'_>) -> Option<Result<(Kdf, Option<u64>), String>> {
+pub(super) fn pbkdf2(mut parameters: Der<'_>) -> Option<Result<(Kdf, Option<u64>), String>> {
     let (salt, rounds) = (parameters.octets()?.to_vec(), parameters.number()?);
     let key_bytes = parameters.number();
     let hash = match parameters.sequence().map(|mut hash| hash.oid()) {
         // RFC 8018, appendix A.2: the default.
         None => Hash::Sha1,
-        Some(oid) => match oid?.as_str() {
-            "1.2.840.113549.2.7" => Hash::Sha1,
-            "1.2.840.113549.2.8" => Hash::Sha224,
-            "1.2.840.113549.2.9" => Hash::Sha256,
-            "1.2.840.113549.2.10" => Hash::Sha384,
-            "1.2.840.113549.2.11" => Hash::Sha512,
-            oid => return Some(Err(name(oid))),
+        Some(oid) => match hmac(oid?.as_str()) {
+            Ok(hash) => hash,
+            Err(unknown) => return Some(Err(unknown)),
         },
     };
     parameters.is_empty().then_some(Ok((Kdf::Pbkdf2 { hash, salt, rounds }, key_bytes)))
+}
+
+/// The hash of an HMAC by the OID of that, or the name of what it is.
+pub(super) fn hmac(oid: &str) -> Result<Hash, String> {
+    Ok(match oid {
+        "1.2.840.113549.2.7" => Hash::Sha1,
+        "1.2.840.113549.2.8" => Hash::Sha224,
+        "1.2.840.113549.2.9" => Hash::Sha256,
+        "1.2.840.113549.2.10" => Hash::Sha384,
+        "1.2.840.113549.2.11" => Hash::Sha512,
+        oid => return Err(name(oid)),
+    })
 }
 
 /// The function with the length of its key, if that is told.
@@ -135,8 +145,13 @@ impl Scheme {
         self.kdf.check()
     }
 
+    /// How much work it is, in rounds of a hash.
+    pub(super) fn work(&self) -> u64 {
+        self.kdf.work()
+    }
+
     /// The text with its padding; none when it is not whole blocks.
-    pub(super) fn decrypt(&self, passphrase: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn decrypt(&self, passphrase: Option<&str>, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let block = self.cipher.block_bytes();
         if text.is_empty() || !text.len().is_multiple_of(block) {
             return None;
@@ -173,8 +188,15 @@ impl fmt::Display for Encryption {
             }
             Kdf::Pbkdf1 { hash: Hash::Md5, rounds, .. } => write!(f, "PBE-MD5-DES ({rounds} rounds)"),
             Kdf::Pbkdf1 { rounds, .. } => write!(f, "PBE-SHA1-DES ({rounds} rounds)"),
-            Kdf::Pkcs12 { rounds, .. } if *cipher == Cipher::Des2 => write!(f, "PBE-SHA1-2DES ({rounds} rounds)"),
-            Kdf::Pkcs12 { rounds, .. } => write!(f, "PBE-SHA1-3DES ({rounds} rounds)"),
+            Kdf::Pkcs12 { rounds, .. } | Kdf::Pkcs12Mac { rounds, .. } => {
+                let cipher = match cipher {
+                    Cipher::Des2 => "2DES",
+                    Cipher::Rc2Of128 => "RC2-128",
+                    Cipher::Rc2Of40 => "RC2-40",
+                    _ => "3DES",
+                };
+                write!(f, "PBE-SHA1-{cipher} ({rounds} rounds)")
+            }
             Kdf::BytesToKey { .. } => write!(f, "{cipher_name}, in OpenSSL's old form"),
         }
     }

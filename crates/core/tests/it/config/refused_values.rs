@@ -67,6 +67,16 @@ fn references_without_a_value() {
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
     why: There is no such file.
     ");
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("me.p12");
+    std::fs::write(&binary, [0x30, 0x82]).unwrap();
+    let told = refused(with(&format!(r#""tls": {{ "cert": "{{file:{}}}" }}"#, binary.display())));
+    assert_snapshot!(told.replace(folder.path().to_str().unwrap(), "[folder]"), @"
+    reference-unresolved: The file `[folder]/me.p12` of a reference cannot be read
+    at: [dir]/config.jsonc:3, mcp.corp.tls.cert
+    why: It is not UTF-8 text.
+    fix: Name a certificate or key in DER or PKCS#12 by its path alone, without `{file:…}`, which gives text.
+    ");
     assert_snapshot!(refused(with(r#""headers": { "X-Team": "{command:./none --role x}" }"#)), @"
     reference-unresolved: The command `[dir]/none` of a reference failed
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team

@@ -86,7 +86,7 @@ fn what_is_no_certificate() {
     material-invalid: There is no usable certificate in what `cert` names
     at: [dir]/identity
     at: the setting tls.cert
-    why: It is neither PEM (there is no `-----BEGIN` line) nor a certificate or key in DER.
+    why: It is neither PEM (there is no `-----BEGIN` line), nor a certificate or key in DER, nor PKCS#12.
     ");
     assert_snapshot!(cert(&pki, block("CERTIFICATE REQUEST")), @"
     material-invalid: There is no certificate in what `cert` names
@@ -185,22 +185,6 @@ fn certificate_and_key_that_do_not_belong_together() {
         let failure = load(&format!("{}{}", alice.cert_pem, other.key_pem), None).unwrap_err();
         assert_eq!(failure.code().as_str(), "key-mismatch", "{kind:?}");
     }
-}
-
-#[test]
-fn a_file_of_pkcs_12() {
-    let pki = Pki::new();
-    // PFX of version 3, and the sequence of its contents.
-    let pfx = [0x30, 0x0a, 0x02, 0x01, 0x03, 0x30, 0x05, 0x06, 0x03, 0x2a, 0x86, 0x48];
-    assert_snapshot!(cert(&pki, pfx), @"
-    material-invalid: There is no usable certificate in what `cert` names
-    at: [dir]/identity
-    at: the setting tls.cert
-    why: It is a PKCS#12 file (.p12, .pfx), which this version does not read.
-    fix: Convert it with `openssl pkcs12 -in FILE -nodes -out PEM`, and name the result as `cert`.
-    fix: Keep the result readable to you alone.
-    ");
-    assert!(key(&pki, pfx).contains("PKCS#12"));
 }
 
 #[test]
