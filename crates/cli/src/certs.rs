@@ -1,5 +1,6 @@
 //! `mcp-mtls certs`: certificates for development, and a look at any certificate or key.
 
+mod fetch;
 mod make;
 mod show;
 mod view;
@@ -24,6 +25,8 @@ enum CertsCommand {
     Server(make::ServerArgs),
     /// Make a client certificate for each name.
     Client(make::ClientArgs),
+    /// Save the CA certificates that a server presents, without believing it.
+    Fetch(fetch::FetchArgs),
     /// Show what is in certificate and key files, and what belongs together.
     Show(show::ShowArgs),
 }
@@ -34,6 +37,7 @@ pub(crate) fn run(args: CertsArgs) -> Result<()> {
         CertsCommand::Ca(ca) => make::ca(&ca, args.json),
         CertsCommand::Server(server) => make::server(&server, args.json),
         CertsCommand::Client(client) => make::clients(&client, args.json),
+        CertsCommand::Fetch(fetch) => crate::on_runtime(fetch::fetch(fetch, args.json)),
         CertsCommand::Show(show) => show::show(&show, args.json),
     }
 }

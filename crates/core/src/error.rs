@@ -283,6 +283,16 @@ codes! {
     ServerIssuerUnknown = "server-issuer-unknown", Ours;
     /// The server's certificate cannot be used for another reason.
     ServerCertificateInvalid = "server-certificate-invalid", Theirs;
+    /// A revocation list names the server's certificate, or that of a CA above it.
+    ServerRevoked = "server-revoked", Theirs;
+    /// No revocation list covers the server's certificate.
+    RevocationUnknown = "revocation-unknown", Ours;
+    /// The revocation list of the server's CA is out of date.
+    CrlStale = "crl-stale", Ours;
+    /// A revocation list that cannot be used.
+    CrlInvalid = "crl-invalid", Ours;
+    /// The server has none of the pinned keys.
+    PinMismatch = "pin-mismatch", Ours;
     /// No trusted root at all.
     TrustEmpty = "trust-empty", Ours;
     /// TLS failed in another way.

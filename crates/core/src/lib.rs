@@ -13,3 +13,5 @@ pub mod remote;
 pub mod secret;
 mod tls;
 pub mod trust;
+
+pub use http::Presented;

@@ -3,6 +3,7 @@
 mod conformance;
 pub(crate) mod dead_network;
 mod encrypted_keys;
+mod envoy;
 mod everything;
 mod fuzz;
 mod inspector;
@@ -40,6 +41,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         to_openssl::cases(),
         encrypted_keys::cases(),
         pkcs12::cases(),
+        envoy::cases(),
         inspector::cases(),
         restart::cases(),
         rotation::cases(),

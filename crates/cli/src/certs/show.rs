@@ -103,5 +103,7 @@ fn read(file: &Path) -> Result<Shown> {
     let keys = found.keys.iter().map(|key| Key { public_key_der: key.public_key_der() }).collect();
     let encrypted_keys = found.encrypted_keys.iter().map(EncryptedKey::encryption).collect();
     let pkcs12 = found.pkcs12.as_ref().map(Pkcs12::encryption);
-    Ok(Shown { file: name, certificates, keys, encrypted_keys, pkcs12, others: found.others, in_words })
+    let lists = found.revocation_lists.iter().map(|_| "a revocation list (CRL)".to_owned());
+    let others = found.others.into_iter().chain(lists).collect();
+    Ok(Shown { file: name, certificates, keys, encrypted_keys, pkcs12, others, in_words })
 }

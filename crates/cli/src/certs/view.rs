@@ -67,10 +67,12 @@ pub(super) fn certificate_json(facts: &CertificateFacts) -> Value {
         "signatureAlgorithm": facts.signature_algorithm,
         "sha256": facts.fingerprint,
         "publicKeySha256": fingerprint(&facts.public_key_der),
+        "pin": facts.pin(),
     })
 }
 
-fn certificate(facts: &CertificateFacts, all: &[Shown], now: OffsetDateTime, paint: Paint) -> String {
+/// One certificate for people; `all` are the files in which its key may be.
+pub(super) fn certificate(facts: &CertificateFacts, all: &[Shown], now: OffsetDateTime, paint: Paint) -> String {
     let mut lines = vec![paint.ink(Ink::Strong, &render::wrapped(facts.title(), 2)).into_owned()];
     let mut tell = |label: &str, value: &str| lines.push(field(label, value, paint));
     let issuer = if facts.self_issued { "itself" } else { &facts.issuer };
@@ -86,6 +88,7 @@ fn certificate(facts: &CertificateFacts, all: &[Shown], now: OffsetDateTime, pai
     tell("serial", &facts.serial);
     tell("SHA-256", &facts.fingerprint);
     tell("public key", &fingerprint(&facts.public_key_der));
+    tell("pin", &facts.pin());
     if let Some(file) = key_file(facts, all) {
         tell("private key", &paint.ink(Ink::Good, &format!("in {file}")));
     } else if all.iter().any(|shown| !shown.keys.is_empty()) {

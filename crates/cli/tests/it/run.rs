@@ -38,7 +38,7 @@ impl Outcome {
     }
 }
 
-/// The text without what differs from run to run: fingerprints, serial numbers, random names and
+/// The text without what differs from run to run: fingerprints, pins, serial numbers, random names and
 /// dates. The distances of dates ("in 90 days") stay.
 pub(crate) fn stable(text: &str) -> String {
     text.split_inclusive([' ', '\n', '"', ',']).map(stable_word).collect()
@@ -49,6 +49,9 @@ fn stable_word(word: &str) -> String {
     let rest = &word[bare.len()..];
     let is_hex = bare.bytes().all(|byte| byte.is_ascii_hexdigit());
     let hex = if is_hex { bare.len() } else { 0 };
+    if bare.starts_with("sha256/") {
+        return format!("[pin]{rest}");
+    }
     if hex == 64 {
         return format!("[sha256]{rest}");
     }

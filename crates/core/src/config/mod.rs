@@ -19,6 +19,7 @@ mod spiffe;
 mod spiffe_id;
 mod suggest;
 mod tls;
+mod verification;
 
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
@@ -32,6 +33,7 @@ pub use settings::{EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSetting
 pub use spiffe::{Spiffe, SpiffeServer};
 pub use spiffe_id::SpiffeId;
 pub use tls::{Content, Material, Passphrase, Tls};
+pub use verification::Pin;
 
 use std::path::{Path, PathBuf};
 
@@ -75,6 +77,11 @@ impl Entry {
         replace(&mut own.exec, tls.exec, origins, "tls.exec");
         replace(&mut own.ca, tls.ca, origins, "tls.ca");
         replace(&mut own.system_roots, tls.system_roots, origins, "tls.systemRoots");
+        replace(&mut own.pins, tls.pins, origins, "tls.pins");
+        replace(&mut own.crl, tls.crl, origins, "tls.crl");
+        replace(&mut own.server_name, tls.server_name, origins, "tls.serverName");
+        replace(&mut own.min_version, tls.min_version, origins, "tls.minVersion");
+        replace(&mut own.key_exchange, tls.key_exchange, origins, "tls.keyExchange");
         replace(&mut self.settings.timeout, flags.timeout, origins, "timeout");
         replace(&mut self.settings.proxy, flags.proxy, origins, "proxy");
         if let Some(flags) = flags.headers {

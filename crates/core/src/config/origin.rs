@@ -90,7 +90,13 @@ fn flag(key: &str) -> String {
         None => format!("--{key}"),
         Some(("headers", "")) => "-H".to_owned(),
         Some(("headers", name)) => format!("-H {name}"),
-        Some((_, "systemRoots")) => "--system-roots".to_owned(),
-        Some((_, name)) => format!("--{name}"),
+        Some((_, "pins")) => "--pin".to_owned(),
+        Some((_, name)) => name.chars().fold("--".to_owned(), |mut flag, c| {
+            if c.is_ascii_uppercase() {
+                flag.push('-');
+            }
+            flag.push(c.to_ascii_lowercase());
+            flag
+        }),
     }
 }

@@ -155,11 +155,11 @@ fn expected(property: &serde_json::Value) -> String {
         _ => vec![],
     };
     match kinds.first() {
-        _ if property["enum"].is_array() => "false".to_owned(),
+        _ if property["enum"][0] == false => "false".to_owned(),
         Some(&"string") => TEXT.to_owned(),
         Some(&"boolean") => "true or false".to_owned(),
         Some(&"integer") => "a whole number, not negative,".to_owned(),
-        Some(&"array") => "a list of texts".to_owned(),
+        Some(&"array") => "a list of texts in quotation marks".to_owned(),
         Some(&"object") => "an object of texts by name".to_owned(),
         _ => "another kind of value".to_owned(),
     }

@@ -100,7 +100,35 @@ pub struct TlsSettings {
     #[cfg_attr(feature = "clap", arg(long, value_name = "BOOL"))]
     pub system_roots: Option<bool>,
 
-    /// Client certificate and trust of the SPIFFE Workload API, instead of the settings above.
+    /// Public keys, as `sha256/BASE64=` (RFC 7469; `mcp-mtls certs show` prints them). Besides being
+    /// trusted, the server's certificate or one of the CAs above it must have one of them.
+    ///
+    /// Repeat the flag for more than one.
+    #[cfg_attr(feature = "clap", arg(long = "pin", value_name = "PIN"))]
+    pub pins: Option<Vec<String>>,
+
+    /// Revocation lists (CRLs) of the server's CAs: a PEM or DER file, or PEM text. One of them must
+    /// cover the server's certificate, and none may be out of date or revoke any CA above it.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    pub crl: Option<Secret>,
+
+    /// The DNS name or IP address that the server's certificate must have, instead of the URL's host.
+    /// It is sent as SNI, too.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "NAME_OR_IP"))]
+    pub server_name: Option<String>,
+
+    /// The oldest version of TLS to speak, `1.2` or `1.3` [default: 1.2].
+    #[cfg_attr(feature = "clap", arg(long, value_name = "VERSION"))]
+    #[schemars(extend("enum" = ["1.2", "1.3", null]))]
+    pub min_version: Option<String>,
+
+    /// `classical` offers no post-quantum key exchange: for networks that lose its larger greeting.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "KIND"))]
+    #[schemars(extend("enum" = ["classical", null]))]
+    pub key_exchange: Option<String>,
+
+    /// Client certificate and trust of the SPIFFE Workload API, instead of `cert` and
+    /// `ca` and what belongs to them.
     #[cfg_attr(feature = "clap", arg(skip))]
     pub spiffe: Option<SpiffeSettings>,
 }

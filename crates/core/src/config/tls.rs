@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use url::Url;
+use url::{Host, Url};
 
 use super::arguments::{refuse_key, refuse_passphrase};
 use super::endpoint::told;
 use super::origin::Origin;
 use super::reference::{Template, expand, literal, resolve};
+use super::verification::Pin;
 use super::{Entry, Exec, Program, Spiffe, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
@@ -30,6 +31,16 @@ pub struct Tls {
     pub system_roots: bool,
     /// Where certificate and trust come from instead.
     pub spiffe: Option<Spiffe>,
+    /// The keys of which the server's path must have one; none when any will do.
+    pub pins: Vec<Pin>,
+    /// Revocation lists.
+    pub crl: Option<Material>,
+    /// The name that the server's certificate must have, instead of the URL's host.
+    pub server_name: Option<Host>,
+    /// Whether TLS 1.3 alone is spoken.
+    pub only_tls13: bool,
+    /// Whether key exchange is without the post-quantum part.
+    pub classical: bool,
 }
 
 /// A passphrase as a reference gave it.
@@ -43,7 +54,7 @@ pub struct Passphrase {
     template: Template,
 }
 
-/// A certificate, key or CA as a setting gave it.
+/// A certificate, key, CA or revocation list as a setting gave it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Material {
@@ -66,13 +77,39 @@ pub enum Content {
 
 impl Entry {
     pub(super) fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
-        let TlsSettings { cert, key, passphrase, exec, spiffe, ca, system_roots } =
-            self.settings.tls.clone().unwrap_or_default();
-        let texts = [("cert", &cert), ("key", &key), ("passphrase", &passphrase), ("ca", &ca)];
-        let first = texts
-            .map(|(name, text)| (name, text.is_some()))
-            .into_iter()
-            .chain([("exec", exec.is_some()), ("spiffe", spiffe.is_some()), ("systemRoots", system_roots.is_some())])
+        let TlsSettings {
+            cert,
+            key,
+            passphrase,
+            exec,
+            spiffe,
+            ca,
+            system_roots,
+            pins,
+            crl,
+            server_name,
+            min_version,
+            key_exchange,
+        } = self.settings.tls.clone().unwrap_or_default();
+        let of_spiffe = [
+            ("cert", cert.is_some()),
+            ("key", key.is_some()),
+            ("passphrase", passphrase.is_some()),
+            ("exec", exec.is_some()),
+            ("ca", ca.is_some()),
+            ("systemRoots", system_roots.is_some()),
+            ("crl", crl.is_some()),
+            ("serverName", server_name.is_some()),
+        ];
+        let others = [
+            ("spiffe", spiffe.is_some()),
+            ("pins", pins.is_some()),
+            ("minVersion", min_version.is_some()),
+            ("keyExchange", key_exchange.is_some()),
+        ];
+        let first = of_spiffe
+            .iter()
+            .chain(&others)
             .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
         if let (Some(origin), "http") = (first, url.scheme()) {
             return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
@@ -80,21 +117,9 @@ impl Entry {
                 .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
                 .fix("Write https:// in the URL, or remove the TLS settings."));
         }
-        if let Some(spiffe) = spiffe {
-            let others = texts.iter().map(|(name, text)| (*name, text.is_some()));
-            let others = others.chain([("exec", exec.is_some()), ("systemRoots", system_roots.is_some())]);
-            let other = others.into_iter().find_map(|(name, set)| set.then_some(name));
-            let spiffe = Some(self.spiffe(&spiffe, other)?);
-            return Ok(Tls {
-                cert: None,
-                key: None,
-                passphrase: None,
-                exec: None,
-                spiffe,
-                ca: None,
-                system_roots: false,
-            });
-        }
+        let spiffe = spiffe
+            .map(|spiffe| self.spiffe(&spiffe, of_spiffe.iter().find_map(|(name, set)| set.then_some(*name))))
+            .transpose()?;
         if exec.is_some() {
             let beside = [("cert", &cert), ("key", &key), ("passphrase", &passphrase)];
             if let Some((name, _)) = beside.iter().find(|(_, text)| text.is_some()) {
@@ -130,7 +155,14 @@ impl Entry {
             exec: exec.map(|written| self.exec(&written)).transpose()?,
             ca: self.material("ca", ca, warnings)?,
             system_roots: system_roots.unwrap_or(true),
-            spiffe: None,
+            spiffe,
+            pins: pins.map_or_else(|| Ok(Vec::new()), |written| self.pins(&written))?,
+            crl: self.material("crl", crl, warnings)?,
+            server_name: server_name.map(|written| self.server_name(written)).transpose()?,
+            only_tls13: self
+                .one_of("minVersion", min_version, &["1.2", "1.3"])?
+                .is_some_and(|version| version == "1.3"),
+            classical: self.one_of("keyExchange", key_exchange, &["classical"])?.is_some(),
         })
     }
 
@@ -192,13 +224,14 @@ impl Tls {
             key: renewed("key", &self.key)?,
             passphrase: self.passphrase.as_ref().map(passphrase).transpose()?,
             ca: renewed("ca", &self.ca)?,
+            crl: renewed("crl", &self.crl)?,
             ..self.clone()
         })
     }
 
     /// Every file that something here comes from, by a path or by a `{file:}`.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let materials = [&self.cert, &self.key, &self.ca].into_iter().flatten();
+        let materials = [&self.cert, &self.key, &self.ca, &self.crl].into_iter().flatten();
         let named = materials.clone().filter_map(|material| match &material.content {
             Content::File(path) => Some(path.as_path()),
             Content::Text(_) => None,

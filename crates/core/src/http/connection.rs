@@ -8,6 +8,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use url::{Host, Url};
@@ -94,23 +95,38 @@ impl Dialer {
     /// Opens a connection within the time limit; its background work belongs to `tasks`.
     pub(super) async fn open(&self, record: &Record, tasks: &Spawner) -> Result<Sender> {
         // Boxed, since the steps of a handshake are large, and every waiting request would carry their size.
+        self.within(record, Box::pin(self.connect(record, tasks))).await
+    }
+
+    /// The certificates that the server presents, and whether they would be believed, within the time limit.
+    pub(super) async fn presented(&self, tasks: &Spawner) -> Result<(Vec<CertificateDer<'static>>, Result<()>)> {
+        let record = self.record();
+        self.within(&record, async {
+            let stream = self.reach(&record, tasks).await?;
+            self.tls.presented(stream, &self.route.host, &record).await
+        })
+        .await
+    }
+
+    async fn within<T>(&self, record: &Record, work: impl Future<Output = Result<T>>) -> Result<T> {
         let Route { host, port, timeout, .. } = self.route.as_ref();
-        let connected = tokio::time::timeout(*timeout, Box::pin(self.connect(record, tasks))).await;
-        connected.unwrap_or_else(|_| {
+        tokio::time::timeout(*timeout, work).await.unwrap_or_else(|_| {
             let what = format!("No connection to {host}:{port} within {} s", timeout.as_secs_f64());
             Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
         })
     }
 
+    /// A stream of bytes to the server, through the proxy if there is one.
+    async fn reach(&self, record: &Record, tasks: &Spawner) -> Result<Stream> {
+        let Route { host, port, proxy, .. } = self.route.as_ref();
+        let Some(proxy) = proxy else { return Ok(Box::new(dial(host, *port, record).await?)) };
+        record.lock().proxy = Some(proxy.told().to_owned());
+        proxy.tunnel(host, *port, &self.tls, record, tasks).await
+    }
+
     async fn connect(&self, record: &Record, tasks: &Spawner) -> Result<Sender> {
-        let Route { host, port, plain, proxy, .. } = self.route.as_ref();
-        let stream: Stream = match proxy {
-            None => Box::new(dial(host, *port, record).await?),
-            Some(proxy) => {
-                record.lock().proxy = Some(proxy.told().to_owned());
-                proxy.tunnel(host, *port, &self.tls, record, tasks).await?
-            }
-        };
+        let Route { host, plain, .. } = self.route.as_ref();
+        let stream = self.reach(record, tasks).await?;
         if *plain {
             let loopback = record.lock().address.is_some_and(|address| address.ip().is_loopback());
             if !loopback {

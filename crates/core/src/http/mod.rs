@@ -10,6 +10,7 @@ mod generations;
 mod moment;
 mod multiplexed;
 mod pool;
+mod presented;
 mod proxy;
 mod replacement;
 mod response;
@@ -20,6 +21,7 @@ pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, 
 pub(crate) use body::Body;
 pub(crate) use generations::Generations;
 pub(crate) use pool::{Settler, Settling};
+pub use presented::Presented;
 pub(crate) use response::Response;
 pub(crate) use trouble::is_of_certificate;
 

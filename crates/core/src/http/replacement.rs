@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use super::presented::options;
 use crate::config::Tls as Settings;
 use crate::error::{Code, Failure, Result};
 use crate::identity::{Footprint, Identity};
@@ -36,7 +37,7 @@ impl Replacement {
     pub(super) fn first(settings: &Settings) -> Result<(Self, Tls)> {
         let footprint = Footprint::of(settings);
         let identity = Identity::load(settings)?;
-        let tls = Tls::new(identity.clone(), Trust::load(settings, identity.as_ref())?)?;
+        let tls = Tls::new(identity.clone(), Trust::load(settings, identity.as_ref())?, options(settings))?;
         Ok((Self { settings: settings.clone(), footprint, identity, failed: None }, tls))
     }
 
@@ -121,7 +122,7 @@ impl Replacement {
         if let Some(identity) = &identity {
             identity.prove(OffsetDateTime::now_utc())?;
         }
-        let tls = Tls::new(identity.clone(), Trust::load(&settings, identity.as_ref())?)?;
+        let tls = Tls::new(identity.clone(), Trust::load(&settings, identity.as_ref())?, options(&settings))?;
         Ok((settings, identity, tls))
     }
 

@@ -94,9 +94,12 @@ pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
         Step::Proxy => failure
             .because(format!("The proxy {} did not open the tunnel.", evidence.proxy.as_deref().unwrap_or_default()))
             .fix("Check the proxy."),
-        Step::Handshake => failure
-            .because(format!("TCP reached {address}, and the TLS handshake was not finished."))
-            .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back."),
+        Step::Handshake => {
+            let failure = failure
+                .because(format!("TCP reached {address}, and the TLS handshake was not finished."))
+                .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back.");
+            evidence.smaller_greeting().into_iter().fold(failure, Failure::fix)
+        }
         Step::Open => failure
             .connected()
             .because(format!("{address} is connected, and its answer did not come."))

@@ -16,6 +16,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage};
 use x509_parser::prelude::FromDer;
 
+use crate::config::Pin;
 use crate::error::plain;
 
 /// What one certificate says of itself.
@@ -104,6 +105,12 @@ impl CertificateFacts {
             ("", None) => "(no name)",
             (subject, _) => subject,
         }
+    }
+
+    /// The pin of its key, as it stands in settings: `sha256/BASE64=` (RFC 7469, section 2.4).
+    #[must_use]
+    pub fn pin(&self) -> String {
+        Pin::of(&self.public_key_der).to_string()
     }
 
     /// One line for messages: `CN=alice, expires 2026-12-04 (in 12 days)`.

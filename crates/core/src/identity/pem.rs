@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
 use zeroize::Zeroizing;
 
 use super::der::Der;
@@ -31,6 +33,8 @@ pub struct Pem {
     pub encrypted_keys: Vec<EncryptedKey>,
     /// A PKCS#12 file that is not open.
     pub pkcs12: Option<Pkcs12>,
+    /// Revocation lists (CRLs) in DER, in the order of the file.
+    pub revocation_lists: Vec<Vec<u8>>,
     /// What else there is, in words: "a certificate request", "a public key".
     pub others: Vec<String>,
     /// The friendly names that PKCS#12 gives to certificates, by their fingerprints.
@@ -68,7 +72,7 @@ impl PemProblem {
         match self {
             Self::Empty => "It is empty.",
             Self::Unrecognized => {
-                "It is neither PEM (there is no `-----BEGIN` line), nor a certificate or key in DER, nor PKCS#12."
+                "It is neither PEM (there is no `-----BEGIN` line), nor a certificate, key or revocation list in DER, nor PKCS#12."
             }
             Self::Unclosed => "A `-----BEGIN` line has no matching `-----END` line; the end may be cut off.",
             Self::NotBase64 => "Between the `-----BEGIN` and `-----END` lines stands something that is not Base64.",
@@ -109,6 +113,19 @@ pub fn read(bytes: &[u8]) -> Result<Pem, PemProblem> {
     Ok(pem)
 }
 
+/// One certificate as PEM (RFC 7468, section 5).
+#[must_use]
+pub fn certificate(der: &[u8]) -> String {
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for (at, c) in BASE64.encode(der).chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(c);
+    }
+    text + "\n-----END CERTIFICATE-----\n"
+}
+
 impl Pem {
     fn add(&mut self, label: &str, body: &str) -> Result<(), PemProblem> {
         match label {
@@ -140,6 +157,8 @@ impl Pem {
             "PKCS12" if self.pkcs12.is_none() => {
                 self.pkcs12 = Some(read_pkcs12(&decode(body)?)?);
             }
+            // What is inside is looked at where it is wanted.
+            "X509 CRL" => self.revocation_lists.push(decode(body)?.to_vec()),
             // They stand beside keys and say nothing that the key does not say.
             "EC PARAMETERS" | "DH PARAMETERS" => {}
             _ => self.others.push(in_words(label)),
@@ -173,12 +192,14 @@ impl Pem {
             (self.certificates.len(), "certificate"),
             (self.keys.len(), "private key"),
             (self.encrypted_keys.len(), "encrypted private key"),
+            (self.revocation_lists.len(), "revocation list"),
         ];
         let mut parts: Vec<_> = counted
             .into_iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, name)| match (count, name) {
                 (1, "encrypted private key") => "an encrypted private key".to_owned(),
+                (1, "revocation list") => "a revocation list (CRL)".to_owned(),
                 (1, name) => format!("a {name}"),
                 (count, name) => format!("{count} {name}s"),
             })
@@ -197,7 +218,6 @@ fn in_words(label: &str) -> String {
     match label {
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => "a certificate request (CSR)".to_owned(),
         "PUBLIC KEY" | "RSA PUBLIC KEY" => "a public key".to_owned(),
-        "X509 CRL" => "a revocation list (CRL)".to_owned(),
         "PKCS7" | "CMS" => "a PKCS#7 bundle".to_owned(),
         "TRUSTED CERTIFICATE" => "a certificate in OpenSSL's own TRUSTED form".to_owned(),
         "OPENSSH PRIVATE KEY" => "an OpenSSH key".to_owned(),
@@ -210,6 +230,8 @@ fn read_der(bytes: &[u8]) -> Result<Pem, PemProblem> {
     Der::whole_sequence(bytes).ok_or(PemProblem::Unrecognized)?;
     if CertificateFacts::parse(bytes).is_ok() {
         pem.certificates.push(bytes.to_vec());
+    } else if let Ok((&[], _)) = CertificateRevocationList::from_der(bytes) {
+        pem.revocation_lists.push(bytes.to_vec());
     } else if let Some(key) = EncryptedKey::from_pkcs8(bytes) {
         pem.encrypted_keys.push(key);
     } else if let Some(key) = PrivateKey::from_der(bytes.to_vec()) {

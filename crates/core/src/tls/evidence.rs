@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 
+use crate::trust::Refusal;
+
 /// What one connection has shown of itself so far.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen or not, whatever the others are")]
 pub(crate) struct Evidence {
     /// The server, as host and port.
     pub(crate) target: String,
@@ -21,6 +24,14 @@ pub(crate) struct Evidence {
     pub(crate) version: Option<&'static str>,
     /// The server's certificates, leaf first, as it sent them.
     pub(crate) server_chain: Vec<CertificateDer<'static>>,
+    /// Why the server is not believed.
+    pub(crate) refusal: Option<Refusal>,
+    /// Whether the greeting has a post-quantum key in it, which makes it larger than one packet.
+    pub(crate) large_greeting: bool,
+    /// Whether the greeting offers TLS 1.3 alone.
+    pub(crate) only_tls13: bool,
+    /// Whether anything came back after the greeting.
+    pub(crate) answered: bool,
     /// What became of the client certificate.
     pub(crate) offer: Offer,
     /// The CAs that the server said it accepts, as DER names.
@@ -35,6 +46,16 @@ pub(crate) struct Evidence {
     /// Whether the server does not take what is being sent to it, at the moment.
     pub(crate) stalled: bool,
 }
+
+impl Evidence {
+    /// What to try when nothing at all came back after a greeting that some networks lose.
+    pub(crate) fn smaller_greeting(&self) -> Option<&'static str> {
+        (self.step == Step::Handshake && self.large_greeting && !self.answered).then_some(SMALLER_GREETING)
+    }
+}
+
+const SMALLER_GREETING: &str = "If other programs reach the server, set `keyExchange` to \"classical\" (--key-exchange \
+     classical): some firewalls and load balancers lose the larger greeting of post-quantum key exchange.";
 
 /// How far a connection came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +98,10 @@ impl Record {
             address: None,
             version: None,
             server_chain: Vec::new(),
+            refusal: None,
+            large_greeting: false,
+            only_tls13: false,
+            answered: false,
             offer: Offer::NotAsked,
             acceptable: Vec::new(),
             alert: None,

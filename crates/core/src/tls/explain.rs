@@ -1,31 +1,27 @@
 //! Turns the evidence of a failed connection into a [`Failure`] that a person can act on.
 
-mod spiffe;
-
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, Error as TlsError, InvalidMessage, PeerIncompatible};
 use time::OffsetDateTime;
 
-use super::Peer;
 use super::alert::meaning;
 use super::evidence::{Evidence, Offer, Step};
 use super::tap::tls_error;
+use super::{Peer, Tls, untrusted};
 use crate::error::{Code, Failure, quoted};
 use crate::identity::Identity;
 use crate::identity::facts::{CertificateFacts, date, distinguished_name};
-use crate::trust::Trust;
 
 /// Explains a handshake that failed.
-pub(super) fn handshake(
-    evidence: &Evidence,
-    error: &io::Error,
-    identity: Option<&Identity>,
-    trust: &Trust,
-    peer: Peer,
-) -> Failure {
+pub(super) fn handshake(tls: &Tls, evidence: &Evidence, error: &io::Error, peer: Peer) -> Failure {
+    let identity = tls.shown_to(peer);
     let failure = match tls_error(error) {
-        Some(TlsError::InvalidCertificate(error)) => server_certificate(evidence, error, trust),
+        Some(TlsError::InvalidCertificate(error)) => match &evidence.refusal {
+            Some(refusal) => untrusted::explain(tls, evidence, refusal, peer),
+            // The certificate was believed; what failed after it is the signature of the handshake.
+            None => untrusted::unproved(evidence, error),
+        },
         Some(TlsError::AlertReceived(alert)) => refused_by_alert(evidence, *alert, identity),
         Some(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) => {
             Failure::new(Code::NotTls, format!("{} does not speak TLS", evidence.target))
@@ -37,12 +33,13 @@ pub(super) fn handshake(
         )) => version_too_old(evidence),
         Some(other) => Failure::new(Code::TlsFailed, format!("The TLS handshake with {} failed", evidence.target))
             .because(format!("The TLS library says: {other}.")),
-        None if evidence.offer == Offer::NotAsked => Failure::new(
-            Code::ConnectionLost,
-            format!("{} ended the connection during the TLS handshake", evidence.target),
-        )
-        .because(broken(error))
-        .fix("Check that the port of the URL is a TLS port, and that no firewall or proxy cuts the connection."),
+        None if evidence.offer == Offer::NotAsked => {
+            let what = format!("{} ended the connection during the TLS handshake", evidence.target);
+            let failure = Failure::new(Code::ConnectionLost, what).because(broken(error)).fix(
+                "Check that the port of the URL is a TLS port, and that no firewall or proxy cuts the connection.",
+            );
+            evidence.smaller_greeting().into_iter().fold(failure, Failure::fix)
+        }
         None => closed_after_certificate(evidence, &broken(error), identity),
     };
     let failure = match (peer, failure.code()) {
@@ -233,89 +230,20 @@ fn with_identity(mut failure: Failure, evidence: &Evidence, identity: Option<&Id
     failure.because(format!("The server accepts certificates of {names}{among}.")).evidence("accepted_cas", accepted)
 }
 
-/// The server's own certificate failed verification.
-fn server_certificate(evidence: &Evidence, error: &CertificateError, trust: &Trust) -> Failure {
-    let now = OffsetDateTime::now_utc();
-    let chain: Vec<_> = evidence.server_chain.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
-    let leaf = chain.first();
-    let target = &evidence.target;
-    let subject = leaf.map_or_else(String::new, |leaf| quoted(leaf.title()));
-    let failure = match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            let ended = leaf.map_or_else(String::new, |leaf| format!(" on {}", date(leaf.not_after, now)));
-            Failure::new(Code::ServerCertificateExpired, format!("The certificate of {target} expired{ended}"))
-                .because(format!("It is {subject}."))
-                .fix("Tell whoever runs the server to renew its certificate.")
-                .fix("Check this machine's clock.")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            let starts = leaf.map_or_else(String::new, |leaf| format!(" before {}", date(leaf.not_before, now)));
-            Failure::new(
-                Code::ServerCertificateNotYetValid,
-                format!("The certificate of {target} is not valid{starts}"),
-            )
-            .because(format!("It is {subject}."))
-            .fix("Check this machine's clock.")
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            let names = leaf.map(|leaf| leaf.names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "));
-            let names = names.filter(|names| !names.is_empty()).unwrap_or_else(|| "no name at all".to_owned());
-            Failure::new(Code::ServerNameMismatch, format!("The certificate of {target} is for another name"))
-                .because(format!("It is for {names}."))
-                .fix("Write one of its names as the host of the URL.")
-        }
-        CertificateError::Other(_) if trust.spiffe().is_some() => spiffe::not_the_server(evidence, error, leaf, trust),
-        CertificateError::UnknownIssuer | CertificateError::BadSignature if trust.spiffe().is_some() => {
-            spiffe::unknown_issuer(evidence, &chain, trust)
-        }
-        CertificateError::UnknownIssuer => unknown_issuer(evidence, &chain, trust),
-        CertificateError::BadSignature => unknown_issuer(evidence, &chain, trust)
-            .because("A trusted CA has that name and another key: likely the CA was made anew."),
-        other => {
-            Failure::new(Code::ServerCertificateInvalid, format!("The certificate of {target} cannot be accepted"))
-                .because(format!("It is {subject}. The verifier says: {other}."))
-        }
-    };
-    match leaf {
-        Some(leaf) => failure.evidence("server_certificate", leaf.fingerprint.clone()),
-        None => failure,
-    }
-}
-
-fn unknown_issuer(evidence: &Evidence, chain: &[CertificateFacts], trust: &Trust) -> Failure {
-    let failure = Failure::new(
-        Code::ServerIssuerUnknown,
-        format!("The certificate of {} is signed by an unknown CA", evidence.target),
-    );
-    let Some(leaf) = chain.first() else { return failure };
-    let last = chain.last().unwrap_or(leaf);
-    let failure = if leaf.self_issued {
-        failure.because(format!("It is {}, signed by itself.", quoted(&leaf.subject)))
-    } else {
-        failure.because(format!(
-            "It is {}, and the chain ends at the issuer {}.",
-            quoted(&leaf.subject),
-            quoted(&last.issuer)
-        ))
-    };
-    let failure = match trust.source() {
-        Some((file, subjects)) => {
-            let names = subjects.iter().take(TOLD_CAS).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-            let system = if trust.trusts_system() { " The system's roots do not have it either." } else { "" };
-            failure.because(format!("`ca` ({file}) holds {names}.{system}"))
-        }
-        None => failure.because("Only the system's roots are trusted, and they do not have it."),
-    };
-    failure.fix(format!("Set `ca` (--ca) to the certificate of {}.", quoted(&last.issuer)))
-}
-
 fn version_too_old(evidence: &Evidence) -> Failure {
-    Failure::new(Code::TlsFailed, format!("{} speaks no version of TLS that is safe", evidence.target))
+    let target = &evidence.target;
+    if evidence.only_tls13 {
+        return Failure::new(Code::TlsFailed, format!("{target} does not speak TLS 1.3"))
+            .because("`minVersion` is 1.3, so that nothing older is offered.")
+            .fix("Tell whoever runs the server to enable TLS 1.3.")
+            .fix("Remove `minVersion` (--min-version), or set it to \"1.2\".");
+    }
+    Failure::new(Code::TlsFailed, format!("{target} speaks no version of TLS that is safe"))
         .because("TLS 1.2 and 1.3 are offered; the server takes neither.")
         .fix("Tell whoever runs the server to enable TLS 1.2 or 1.3.")
 }
 
-fn place(failure: Failure, evidence: &Evidence) -> Failure {
+pub(super) fn place(failure: Failure, evidence: &Evidence) -> Failure {
     let failure = match evidence.address {
         Some(address) if evidence.proxy.is_none() => failure.at(format!("{} ({address})", evidence.target)),
         _ => failure.at(evidence.target.clone()),
@@ -335,4 +263,4 @@ fn broken(error: &io::Error) -> String {
 }
 
 /// How many names of CAs are told.
-const TOLD_CAS: usize = 3;
+pub(super) const TOLD_CAS: usize = 3;

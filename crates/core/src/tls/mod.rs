@@ -4,21 +4,27 @@ mod alert;
 mod dial;
 mod evidence;
 mod explain;
+mod listening;
+mod presented;
 mod recorder;
+mod signature;
 mod tap;
+mod untrusted;
 
 pub(crate) use dial::dial;
 pub(crate) use evidence::{Offer, Record, Step};
+pub(crate) use listening::Listening;
 pub(crate) use tap::Tap;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
+use rustls::version::TLS13;
+use rustls::{ALL_VERSIONS, ClientConfig, NamedGroup};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -34,9 +40,21 @@ pub(crate) struct Tls {
     identity: Option<Identity>,
     trust: Arc<Trust>,
     provider: Arc<CryptoProvider>,
+    options: Options,
     base: ClientConfig,
     /// Whether the server has answered a request, and so has taken our identity as it is.
     proved: AtomicBool,
+}
+
+/// What is asked of the connections besides identity and trust.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// The name that the server's certificate must have, when it is not the one that was dialed.
+    pub(crate) server_name: Option<Host>,
+    /// Whether TLS 1.3 alone is spoken.
+    pub(crate) only_tls13: bool,
+    /// Whether key exchange is without the post-quantum part.
+    pub(crate) classical: bool,
 }
 
 /// Which of the two ends a handshake is with.
@@ -49,17 +67,19 @@ pub(crate) enum Peer {
 }
 
 impl Tls {
-    pub(crate) fn new(identity: Option<Identity>, trust: Trust) -> Result<Self> {
-        let provider = provider();
+    pub(crate) fn new(identity: Option<Identity>, trust: Trust, options: Options) -> Result<Self> {
+        let provider = if options.classical { classical() } else { provider() };
         let trust = Arc::new(trust);
+        let versions = if options.only_tls13 { &[&TLS13][..] } else { ALL_VERSIONS };
         let nobody = Arc::new(Recorder {
             record: Record::new(String::new()),
+            peer: Peer::Server,
             trust: Arc::clone(&trust),
             certified: None,
             algorithms: provider.signature_verification_algorithms,
         });
         let mut base = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(|error| Failure::new(Code::TlsFailed, "TLS cannot be set up").because(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(nobody)
@@ -67,7 +87,7 @@ impl Tls {
         // A resumed session would show the server the identity of an earlier handshake, and its evidence
         // would be that handshake's. Few connections are opened; each proves itself anew.
         base.resumption = Resumption::disabled();
-        Ok(Self { identity, trust, provider, base, proved: AtomicBool::new(false) })
+        Ok(Self { identity, trust, provider, options, base, proved: AtomicBool::new(false) })
     }
 
     pub(crate) fn identity(&self) -> Option<&Identity> {
@@ -98,18 +118,17 @@ impl Tls {
         peer: Peer,
         alpn: &[&[u8]],
         record: &Record,
-    ) -> Result<Tap<TlsStream<S>>>
+    ) -> Result<Tap<TlsStream<Listening<S>>>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.prepare().await?;
-        record.reach(Step::Handshake);
-        let name = server_name(host)?;
+        let name = server_name(self.name_of(host, peer))?;
         let connector = TlsConnector::from(Arc::new(self.config(peer, alpn, record)));
         let stream = connector
-            .connect(name, stream)
+            .connect(name, self.greet(stream, record))
             .await
-            .map_err(|error| explain::handshake(&record.lock(), &error, self.shown_to(peer), &self.trust, peer))?;
+            .map_err(|error| explain::handshake(self, &record.lock(), &error, peer))?;
         let mut evidence = record.lock();
         evidence.version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
         if evidence.offer == Offer::CannotSign {
@@ -140,6 +159,21 @@ impl Tls {
         explain::refused_by_answer(&record.lock(), words, self.identity())
     }
 
+    /// The stream to shake hands on, whose first byte is written down.
+    fn greet<S>(&self, stream: S, record: &Record) -> Listening<S> {
+        let mut evidence = record.lock();
+        evidence.step = Step::Handshake;
+        evidence.large_greeting = self.provider.kx_groups.iter().any(|group| !is_classical(group.name()));
+        evidence.only_tls13 = self.options.only_tls13;
+        drop(evidence);
+        Listening::new(stream, record.clone())
+    }
+
+    /// The name that this end must prove. A proxy has its own.
+    fn name_of<'a>(&'a self, host: &'a Host, peer: Peer) -> &'a Host {
+        self.options.server_name.as_ref().filter(|_| peer == Peer::Server).unwrap_or(host)
+    }
+
     /// The identity that this end may see.
     fn shown_to(&self, peer: Peer) -> Option<&Identity> {
         self.identity().filter(|_| peer == Peer::Server)
@@ -149,6 +183,7 @@ impl Tls {
         let identity = self.shown_to(peer);
         let recorder = Arc::new(Recorder {
             record: record.clone(),
+            peer,
             trust: Arc::clone(&self.trust),
             certified: identity.map(|identity| Arc::clone(identity.certified())),
             algorithms: self.provider.signature_verification_algorithms,
@@ -165,6 +200,17 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("identity", &self.identity).field("trust", &self.trust).finish_non_exhaustive()
     }
+}
+
+/// The cryptography in use without post-quantum key exchange.
+fn classical() -> Arc<CryptoProvider> {
+    let mut provider = CryptoProvider::clone(&provider());
+    provider.kx_groups.retain(|group| is_classical(group.name()));
+    Arc::new(provider)
+}
+
+fn is_classical(group: NamedGroup) -> bool {
+    matches!(group, NamedGroup::X25519 | NamedGroup::secp256r1 | NamedGroup::secp384r1)
 }
 
 fn server_name(host: &Host) -> Result<ServerName<'static>> {

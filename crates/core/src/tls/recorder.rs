@@ -8,18 +8,24 @@ use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use webpki::EndEntityCert;
 
 use super::evidence::{Offer, Record};
-use crate::trust::Trust;
+use super::{Peer, signature};
+use crate::identity::facts::CertificateFacts;
+use crate::trust::{Presented, Trust};
 
 /// Verifies the server and presents the client certificate, for one connection.
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) record: Record,
+    pub(super) peer: Peer,
     pub(super) trust: Arc<Trust>,
     pub(super) certified: Option<Arc<CertifiedKey>>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
@@ -36,7 +42,16 @@ impl ServerCertVerifier for Recorder {
     ) -> Result<ServerCertVerified, Error> {
         let chain = std::iter::once(end_entity).chain(intermediates);
         self.record.lock().server_chain = chain.map(|der| der.clone().into_owned()).collect();
-        self.trust.verify(end_entity, intermediates, server_name, now)
+        let presented = Presented { leaf: end_entity, intermediates, name: server_name, now };
+        let verified = match self.peer {
+            Peer::Server => self.trust.verify(presented),
+            Peer::Proxy => self.trust.verify_proxy(presented),
+        };
+        verified.map(|()| ServerCertVerified::assertion()).map_err(|refusal| {
+            let error = refusal.to_rustls();
+            self.record.lock().refusal = Some(refusal);
+            error
+        })
     }
 
     fn verify_tls12_signature(
@@ -45,7 +60,10 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        match self.key_of_version_1(cert) {
+            Some(key) => signature::verify_tls12(message, &key, dss, &self.algorithms),
+            None => verify_tls12_signature(message, cert, dss, &self.algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -54,11 +72,24 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        match self.key_of_version_1(cert) {
+            Some(key) => verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms),
+            None => verify_tls13_signature(message, cert, dss, &self.algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+impl Recorder {
+    /// The key of a certificate of version 1, which is believed only when `ca` holds it, and of which
+    /// the library would not even check the signature.
+    fn key_of_version_1(&self, certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+        let unread = matches!(EndEntityCert::try_from(certificate), Err(webpki::Error::UnsupportedCertVersion));
+        let facts = CertificateFacts::parse(certificate).ok().filter(|_| unread && self.trust.vouches_for(certificate));
+        facts.map(|facts| facts.public_key_der.into())
     }
 }
 

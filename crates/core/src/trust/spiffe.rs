@@ -1,29 +1,26 @@
 //! A server that is known by its SPIFFE ID: whoever owns the name in the URL says nothing of it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use rustls::client::danger::ServerCertVerified;
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, Error as TlsError, OtherError, RootCertStore};
+use rustls::RootCertStore;
+use rustls::pki_types::TrustAnchor;
 
-use crate::config::{Spiffe, SpiffeId, SpiffeServer};
+use super::path::Checks;
+use super::revocation::Revocation;
+use super::{Presented, Refusal};
+use crate::config::{Pin, Spiffe, SpiffeId, SpiffeServer};
 use crate::error::{Code, Failure, Result, quoted};
+use crate::identity::Identity;
 use crate::identity::facts::CertificateFacts;
 use crate::identity::spiffe::{NotSvid, spiffe_id};
-use crate::identity::{Identity, provider};
 
 /// Which SPIFFE IDs are believed, and the CA certificates of their trust domain.
 pub(crate) struct SpiffeTrust {
     expected: SpiffeServer,
     domain: String,
-    roots: RootCertStore,
+    roots: Vec<TrustAnchor<'static>>,
     /// The subjects of the roots, for messages.
     subjects: Vec<String>,
-    algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// Why a certificate is not that of the server, whoever signed it.
@@ -68,32 +65,32 @@ impl SpiffeTrust {
         Ok(Self {
             expected: settings.server.clone(),
             domain: domain.to_owned(),
-            roots,
+            roots: roots.roots,
             subjects: subjects.map(|facts| facts.title().to_owned()).collect(),
-            algorithms: provider().signature_verification_algorithms,
         })
     }
 
     /// Verifies that the leaf is the SVID of the expected server, and that its own trust domain signed it.
     pub(super) fn verify(
         &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        let refused = |why| TlsError::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))));
-        let id = spiffe_id(leaf).map_err(|why| refused(NotTheServer::NotSvid(why)))?;
+        presented: Presented<'_>,
+        pins: &[Pin],
+        revocation: &Revocation,
+    ) -> std::result::Result<(), Refusal> {
+        let refused = |why| Err(Refusal::NotTheServer(why));
+        let id = match spiffe_id(presented.leaf) {
+            Ok(id) => id,
+            Err(why) => return refused(NotTheServer::NotSvid(why)),
+        };
         let expected = match &self.expected {
             SpiffeServer::Id(expected) => id == *expected,
             SpiffeServer::AnyInTrustDomain => id.trust_domain() == self.domain,
         };
         if !expected {
-            return Err(refused(NotTheServer::Other(id)));
+            return refused(NotTheServer::Other(id));
         }
-        let leaf = ParsedCertificate::try_from(leaf)?;
-        let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&leaf, &self.roots, intermediates, now, algorithms)?;
-        Ok(ServerCertVerified::assertion())
+        // Whoever has the name in the URL says nothing of the ID.
+        Checks { presented, pins, revocation, covered: false, named: false }.verify(&self.roots)
     }
 
     /// Which servers are believed, as the end of a sentence.
@@ -123,17 +120,6 @@ impl fmt::Debug for SpiffeTrust {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for NotTheServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSvid(why) => why.fmt(f),
-            Self::Other(id) => write!(f, "The certificate is that of {id}"),
-        }
-    }
-}
-
-impl std::error::Error for NotTheServer {}
 
 /// How many trust domains are told.
 const TOLD_DOMAINS: usize = 10;

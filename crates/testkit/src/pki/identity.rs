@@ -85,6 +85,14 @@ impl Identity {
         other
     }
 
+    /// The same identity, which also presents what has nothing to do with it.
+    #[must_use]
+    pub fn and_presents(&self, der: CertificateDer<'static>) -> Self {
+        let mut other = self.clone();
+        other.chain.push(der);
+        other
+    }
+
     /// The leaf, then intermediates, for rustls.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         self.chain.clone()

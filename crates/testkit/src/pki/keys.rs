@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, RsaKeySize};
 
+use super::der::{SEQUENCE, element, wrap};
+
 /// The kinds of key that a client may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -91,34 +93,6 @@ pub(super) fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// One DER element: tag, content, and what follows it.
-fn element(der: &[u8]) -> (u8, &[u8], &[u8]) {
-    let (tag, first) = (der[0], der[1]);
-    let (length, start) = if first < 0x80 {
-        (usize::from(first), 2)
-    } else {
-        let count = usize::from(first & 0x7f);
-        let length = der[2..2 + count].iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
-        (length, 2 + count)
-    };
-    (tag, &der[start..start + length], &der[start + length..])
-}
-
-fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let short = &length[length.iter().take_while(|byte| **byte == 0).count()..];
-    let mut der = vec![tag];
-    if content.len() < 0x80 {
-        der.push(content.len().to_le_bytes()[0]);
-    } else {
-        der.push(0x80 | short.len().to_le_bytes()[0]);
-        der.extend(short);
-    }
-    der.extend(content);
-    der
-}
-
 const INTEGER: u8 = 0x02;
-const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 const PARAMETERS: u8 = 0xa0;

@@ -1,11 +1,13 @@
 //! Certificate authorities and the certificates they sign.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber, SigningKey as _,
 };
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
+use super::der::{serial, version_1};
 use super::keys::{KeyKind, pem};
 
 /// A CA with its key.
@@ -44,6 +46,27 @@ impl Authority {
         self.der.clone()
     }
 
+    /// A revocation list with these certificates on it.
+    pub(super) fn revoke(&self, revoked: &[&[u8]], validity: Validity) -> Vec<u8> {
+        let now = OffsetDateTime::now_utc();
+        let entry = |der: &&[u8]| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial(der)),
+            revocation_time: now - Duration::days(3),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let (this_update, next_update) = validity.dates(now);
+        let params = CertificateRevocationListParams {
+            this_update,
+            next_update,
+            crl_number: SerialNumber::from(7_u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).expect("a revocation list").der().to_vec()
+    }
+
     pub(super) fn pem(&self) -> String {
         pem("CERTIFICATE", &self.der)
     }
@@ -52,6 +75,21 @@ impl Authority {
 /// A certificate that vouches for itself, and is no CA.
 pub(super) fn self_signed(leaf: &Leaf, key: &KeyPair) -> CertificateDer<'static> {
     leaf.params().self_signed(key).expect("a self-signed certificate").der().clone()
+}
+
+/// The same as `openssl req -x509` makes it: a CA for all uses.
+pub(super) fn self_signed_ca(leaf: &Leaf, key: &KeyPair) -> CertificateDer<'static> {
+    let mut params = leaf.params();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = Vec::new();
+    params.extended_key_usages = Vec::new();
+    params.self_signed(key).expect("a self-signed certificate").der().clone()
+}
+
+/// The same of version 1, without extensions, as `openssl x509 -req -signkey` makes it.
+pub(super) fn self_signed_v1(leaf: &Leaf, key: &KeyPair) -> CertificateDer<'static> {
+    let whole = self_signed(leaf, key);
+    version_1(&whole, |signed| key.sign(signed).expect("a signature")).into()
 }
 
 /// What an end-entity certificate shall say.
@@ -85,12 +123,7 @@ impl Leaf {
     fn params(&self) -> CertificateParams {
         let mut params = CertificateParams::new(self.names.clone()).expect("names fit for a certificate");
         let now = OffsetDateTime::now_utc();
-        (params.not_before, params.not_after) = match self.validity {
-            Validity::Now => (now - Duration::DAY, now + Duration::days(365)),
-            Validity::Past => (now - Duration::days(30), now - Duration::DAY),
-            Validity::Future => (now + Duration::days(2), now + Duration::days(30)),
-            Validity::EndsIn(rest) => (now - Duration::days(50), now + rest),
-        };
+        (params.not_before, params.not_after) = self.validity.dates(now);
         params.distinguished_name.push(DnType::CommonName, self.name.as_str());
         params.distinguished_name.push(DnType::OrganizationName, "Testkit");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -100,12 +133,28 @@ impl Leaf {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Validity {
+/// When a certificate or a revocation list is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// For a year.
     Now,
+    /// Until yesterday.
     Past,
+    /// In two days.
     Future,
+    /// For 50 days until now, and so long.
     EndsIn(Duration),
+}
+
+impl Validity {
+    fn dates(self, now: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
+        match self {
+            Self::Now => (now - Duration::DAY, now + Duration::days(365)),
+            Self::Past => (now - Duration::days(30), now - Duration::DAY),
+            Self::Future => (now + Duration::days(2), now + Duration::days(30)),
+            Self::EndsIn(rest) => (now - Duration::days(50), now + rest),
+        }
+    }
 }
 
 fn authority_params(name: &str) -> CertificateParams {

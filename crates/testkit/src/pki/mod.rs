@@ -1,5 +1,6 @@
 //! Certificates for tests: a server CA, a separate client CA, and every fault a certificate can have, as a verb.
 
+mod der;
 mod identity;
 mod keys;
 mod mint;
@@ -15,7 +16,8 @@ use tempfile::TempDir;
 
 pub use identity::{Client, Identity, ServerIdentity, fingerprint};
 pub use keys::KeyKind;
-use mint::{Authority, Leaf, Validity};
+pub use mint::Validity;
+use mint::{Authority, Leaf};
 pub use spiffe::{SvidFault, TrustDomain};
 
 /// A fresh PKI in a temporary folder that lives as long as this value.
@@ -29,6 +31,7 @@ pub use spiffe::{SvidFault, TrustDomain};
 pub struct Pki {
     dir: TempDir,
     server_ca: Authority,
+    server_intermediate: Authority,
     client_ca: Authority,
     names: Mutex<HashMap<String, usize>>,
 }
@@ -38,9 +41,11 @@ impl Pki {
     #[must_use]
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("mcp-mtls-pki-").tempdir().expect("a temporary folder");
+        let server_ca = Authority::root("Testkit Server CA");
         let pki = Self {
             dir,
-            server_ca: Authority::root("Testkit Server CA"),
+            server_intermediate: server_ca.intermediate("Testkit Server Intermediate"),
+            server_ca,
             client_ca: Authority::root("Testkit Client CA"),
             names: Mutex::default(),
         };
@@ -209,9 +214,45 @@ impl Pki {
 
     /// A server of an intermediate CA. It sends its chain; `leaf_only()` of it forgets the intermediate.
     pub fn server_identity_of_intermediate(&self) -> ServerIdentity {
-        let intermediate = self.server_ca.intermediate("Testkit Server Intermediate");
-        let rest = vec![intermediate.der()];
-        self.keep_chain(&Leaf::server("server-of-intermediate", &LOOPBACK), &intermediate, rest)
+        let rest = vec![self.server_intermediate.der()];
+        self.keep_chain(&Leaf::server("server-of-intermediate", &LOOPBACK), &self.server_intermediate, rest)
+    }
+
+    /// A server that vouches for itself, in this form. Its file `cert_file` is what a client would have to believe.
+    pub fn self_signed_server(&self, form: SelfSigned) -> ServerIdentity {
+        let leaf = Leaf::server("localhost", &LOOPBACK);
+        let key = leaf.kind.generate();
+        let cert = match form {
+            SelfSigned::Ca => mint::self_signed_ca(&leaf, &key),
+            SelfSigned::Version1 => mint::self_signed_v1(&leaf, &key),
+            SelfSigned::Leaf(validity) => mint::self_signed(&Leaf { validity, ..leaf }, &key),
+            SelfSigned::OtherName => mint::self_signed(&Leaf { names: vec!["other.example".to_owned()], ..leaf }, &key),
+            SelfSigned::ForClients => mint::self_signed(&Leaf { usage: ClientAuth, ..leaf }, &key),
+        };
+        Identity::write(self, &format!("self-signed-{form:?}"), KeyKind::P256, vec![cert], &key.serialize_der())
+    }
+
+    /// The CA between the server CA and [`server_identity_of_intermediate`](Self::server_identity_of_intermediate).
+    pub fn server_intermediate_der(&self) -> CertificateDer<'static> {
+        self.server_intermediate.der()
+    }
+}
+
+/// Revocation lists, in DER.
+impl Pki {
+    /// A list of the server CA.
+    pub fn server_crl(&self, revoked: &[&[u8]], validity: Validity) -> Vec<u8> {
+        self.server_ca.revoke(revoked, validity)
+    }
+
+    /// A list of the CA between.
+    pub fn server_intermediate_crl(&self, revoked: &[&[u8]], validity: Validity) -> Vec<u8> {
+        self.server_intermediate.revoke(revoked, validity)
+    }
+
+    /// A list of the client CA.
+    pub fn client_crl(&self, revoked: &[&[u8]], validity: Validity) -> Vec<u8> {
+        self.client_ca.revoke(revoked, validity)
     }
 }
 
@@ -219,6 +260,26 @@ impl Default for Pki {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// How a server's certificate vouches for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelfSigned {
+    /// As a CA, which `openssl req -x509` makes of it.
+    Ca,
+    /// Without extensions, and so with no name but the common one, `localhost`.
+    Version1,
+    /// As no CA.
+    Leaf(Validity),
+    /// As no CA, for a name that is not this machine's.
+    OtherName,
+    /// As no CA, and for clients alone.
+    ForClients,
+}
+
+/// PEM of any kind.
+pub fn pem(label: &str, der: &[u8]) -> String {
+    keys::pem(label, der)
 }
 
 /// The names under which servers of a test are reached.

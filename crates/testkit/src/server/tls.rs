@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -123,9 +124,10 @@ impl TlsOptions {
                 builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
             }
         };
-        let mut config = builder
-            .with_single_cert(self.identity.chain(), self.identity.key())
-            .expect("the server's key belongs to its certificate");
+        // Not checked against each other, since certificates of version 1 cannot be.
+        let key = provider().key_provider.load_private_key(self.identity.key()).expect("a key");
+        let certified = CertifiedKey::new(self.identity.chain(), key);
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols.clone_from(&self.alpn);
         config
     }

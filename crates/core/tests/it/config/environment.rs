@@ -81,7 +81,7 @@ fn the_file_is_that_of_the_user() {
 
 #[test]
 fn a_broken_file_of_the_user_is_not_passed_over() {
-    let (folder, config, _) = homes(r#""tls": { "crl": "" }"#);
+    let (folder, config, _) = homes(r#""tls": { "crt": "" }"#);
     assert!(under(&folder, &[("XDG_CONFIG_HOME", &config)]).starts_with("config-unknown-key"));
     std::fs::write(Path::new(&config).join("mcp-mtls/config.jsonc"), "{").unwrap();
     assert!(under(&folder, &[("XDG_CONFIG_HOME", &config)]).starts_with("config-syntax"));

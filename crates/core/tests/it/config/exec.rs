@@ -54,9 +54,9 @@ fn references_are_replaced_within_a_word_and_split_none() {
 #[test]
 fn of_the_wrong_kind_or_without_a_program() {
     for (value, why) in [
-        (r#""vault-cert --role agent""#, "why: It is text; a list of texts is expected."),
-        (r#"["vault-cert", 1]"#, "why: It is a list; a list of texts is expected."),
-        (r#"{ "command": "x" }"#, "why: It is an object; a list of texts is expected."),
+        (r#""vault-cert --role agent""#, "why: It is text; a list of texts in quotation marks is expected."),
+        (r#"["vault-cert", 1]"#, "why: It is a list; a list of texts in quotation marks is expected."),
+        (r#"{ "command": "x" }"#, "why: It is an object; a list of texts in quotation marks is expected."),
     ] {
         let told = refused(with(&format!(r#""tls": {{ "exec": {value} }}"#)));
         assert!(told.starts_with("config-invalid-value:") && told.ends_with(why), "{told}");

@@ -159,3 +159,58 @@ fn material_that_names_nothing() {
     fix: Add the `-----BEGIN …-----` and `-----END …-----` lines.
     ");
 }
+
+#[test]
+fn pins() {
+    let pins = |pins: &str| refused(with(&format!(r#""tls": {{ "pins": {pins} }}"#)));
+    assert_snapshot!(pins(r#"["sha1/AAAA"]"#), @"
+    config-invalid-value: A pin cannot be read
+    at: [dir]/config.jsonc:3, mcp.corp.tls.pins
+    why: It does not begin with `sha256/`.
+    fix: Print the pin of a certificate with `mcp-mtls certs show FILE`; it is written sha256/BASE64=.
+    ");
+    assert!(pins(r#"["sha256/AAAA"]"#).contains("why: It is of 3 bytes; a SHA-256 is of 32."));
+    assert!(pins(r#"["sha256/!"]"#).contains("why: What follows `sha256/` is not Base64."));
+    assert!(pins("[]").starts_with("config-invalid-value: `pins` is an empty list"));
+    assert!(pins(r#""sha256/AAAA""#).contains("It is text; a list of texts in quotation marks is expected."));
+    // One that is wrong spoils all.
+    let good = "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    assert!(pins(&format!(r#"["{good}", "sha256/AAAA"]"#)).starts_with("config-invalid-value: A pin cannot be read"));
+}
+
+#[test]
+fn names_versions_and_key_exchange() {
+    let tls = |tls: &str| refused(with(&format!(r#""tls": {{ {tls} }}"#)));
+    assert_snapshot!(tls(r#""serverName": "*.corp.example""#), @"
+    config-invalid-value: `serverName` is not a name that a server can have
+    at: [dir]/config.jsonc:3, mcp.corp.tls.serverName
+    why: It is “*.corp.example”.
+    fix: Write a DNS name without `*`, port or scheme, or an IP address.
+    ");
+    for wrong in ["", "https://corp.example", "corp.example:8443", "a b"] {
+        assert!(tls(&format!(r#""serverName": "{wrong}""#)).starts_with("config-invalid-value"), "{wrong}");
+    }
+    assert_snapshot!(tls(r#""minVersion": "1.1""#), @r#"
+    config-invalid-value: `minVersion` is not a value known here
+    at: [dir]/config.jsonc:3, mcp.corp.tls.minVersion
+    why: It is “1.1”.
+    fix: Write "1.2" or "1.3", or remove the setting.
+    "#);
+    assert!(tls(r#""minVersion": 1.3"#).contains("It is a number; text in quotation marks is expected."));
+    assert!(tls(r#""keyExchange": "quantum""#).contains(r#"fix: Write "classical", or remove the setting."#));
+}
+
+#[test]
+fn trust_without_tls() {
+    for setting in [
+        r#""pins": ["sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#,
+        r#""crl": "corp.crl""#,
+        r#""serverName": "corp.example""#,
+        r#""minVersion": "1.2""#,
+        r#""keyExchange": "classical""#,
+    ] {
+        let entry = format!(r#"{{ "url": "http://127.0.0.1:1/", "tls": {{ {setting} }} }}"#);
+        let told = refused(format!(r#"{{ "mcp": {{ "corp": {entry} }} }}"#));
+        assert!(told.starts_with("config-conflict: TLS settings cannot be used with an http:// URL"), "{told}");
+    }
+}

@@ -86,7 +86,7 @@ fn what_is_no_certificate() {
     material-invalid: There is no usable certificate in what `cert` names
     at: [dir]/identity
     at: the setting tls.cert
-    why: It is neither PEM (there is no `-----BEGIN` line), nor a certificate or key in DER, nor PKCS#12.
+    why: It is neither PEM (there is no `-----BEGIN` line), nor a certificate, key or revocation list in DER, nor PKCS#12.
     ");
     assert_snapshot!(cert(&pki, block("CERTIFICATE REQUEST")), @"
     material-invalid: There is no certificate in what `cert` names

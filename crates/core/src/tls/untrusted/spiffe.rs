@@ -1,33 +1,23 @@
 //! Explains a server that is not the one with the expected SPIFFE ID.
 
-use rustls::CertificateError;
-
-use super::{Evidence, TOLD_CAS};
+use super::Untrusted;
 use crate::error::{Code, Failure, quoted};
-use crate::identity::facts::CertificateFacts;
-use crate::trust::{NotTheServer, SpiffeTrust, Trust};
+use crate::tls::explain::TOLD_CAS;
+use crate::trust::{NotTheServer, SpiffeTrust};
 
 /// The certificate has another SPIFFE ID, or none.
-pub(super) fn not_the_server(
-    evidence: &Evidence,
-    error: &CertificateError,
-    leaf: Option<&CertificateFacts>,
-    trust: &Trust,
-) -> Failure {
-    let target = &evidence.target;
-    let expected = trust.spiffe().map(SpiffeTrust::expected).unwrap_or_default();
-    let refused = match error {
-        CertificateError::Other(other) => other.0.downcast_ref::<NotTheServer>(),
-        _ => None,
-    };
-    match refused {
-        Some(NotTheServer::Other(id)) => {
+pub(super) fn not_the_server(server: &Untrusted<'_>, why: &NotTheServer) -> Failure {
+    let target = server.target;
+    let expected = server.tls.trust.spiffe().map(SpiffeTrust::expected).unwrap_or_default();
+    match why {
+        NotTheServer::Other(id) => {
             Failure::new(Code::ServerIdMismatch, format!("The certificate of {target} has another SPIFFE ID"))
                 .because(format!("It is that of {}; expected is {expected}.", quoted(id.as_str())))
                 .fix("Correct `serverId`, or the URL, when that is the server you mean.")
                 .evidence("server_id", id.as_str())
         }
-        Some(NotTheServer::NotSvid(why)) => {
+        NotTheServer::NotSvid(why) => {
+            let leaf = server.chain.first();
             let names: Vec<_> =
                 leaf.map(|leaf| leaf.names.iter().map(|name| quoted(name)).collect()).unwrap_or_default();
             let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
@@ -36,17 +26,14 @@ pub(super) fn not_the_server(
                 .because(format!("It is for {names}."))
                 .fix("Have the server show its X.509-SVID, or use `ca` instead of `spiffe`.")
         }
-        None => Failure::new(Code::ServerCertificateInvalid, format!("The certificate of {target} cannot be accepted"))
-            .because(format!("The verifier says: {error}.")),
     }
 }
 
 /// The right ID, signed by nobody who may.
-pub(super) fn unknown_issuer(evidence: &Evidence, chain: &[CertificateFacts], trust: &Trust) -> Failure {
-    let target = &evidence.target;
-    let what = format!("The certificate of {target} is not signed by its trust domain");
+pub(super) fn unknown_issuer(server: &Untrusted<'_>) -> Failure {
+    let what = format!("The certificate of {} is not signed by its trust domain", server.target);
     let failure = Failure::new(Code::ServerIssuerUnknown, what);
-    let (Some(last), Some(spiffe)) = (chain.last(), trust.spiffe()) else { return failure };
+    let (Some(last), Some(spiffe)) = (server.chain.last(), server.tls.trust.spiffe()) else { return failure };
     let names = spiffe.subjects().iter().take(TOLD_CAS).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     failure
         .because(format!("It claims {}, and its chain ends at the issuer {}.", spiffe.expected(), quoted(&last.issuer)))
