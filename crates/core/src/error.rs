@@ -261,6 +261,24 @@ codes! {
     SvidInvalid = "svid-invalid", Ours;
     /// The SPIFFE Workload API has no CA certificates of the server's trust domain.
     BundleMissing = "bundle-missing", Ours;
+    /// The PKCS#11 module of a token is not there, or cannot be used.
+    TokenModuleFailed = "token-module-failed", Ours;
+    /// The token is not there, or not there any more.
+    TokenMissing = "token-missing", Ours;
+    /// The token has no such certificate or key.
+    TokenObjectMissing = "token-object-missing", Ours;
+    /// A `pkcs11:` URI that fits several tokens, certificates or keys.
+    TokenAmbiguous = "token-ambiguous", Ours;
+    /// The token does not do what it should.
+    TokenFailed = "token-failed", Ours;
+    /// The token wants a PIN, and there is none.
+    PinMissing = "pin-missing", Ours;
+    /// The token refuses the PIN.
+    PinWrong = "pin-wrong", Ours;
+    /// The PIN is not tried, since it would be the last try.
+    PinFinalTry = "pin-final-try", Ours;
+    /// The token is locked after too many wrong PINs.
+    PinLocked = "pin-locked", Ours;
     /// The server refused our certificate.
     CertificateRefused = "certificate-refused", Ours;
     /// The server refused our certificate, and it has expired.

@@ -15,6 +15,7 @@ mod rotation;
 mod soak;
 mod through_nginx;
 mod to_openssl;
+mod tokens;
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -41,6 +42,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         to_openssl::cases(),
         encrypted_keys::cases(),
         pkcs12::cases(),
+        tokens::cases(),
         envoy::cases(),
         inspector::cases(),
         restart::cases(),

@@ -82,11 +82,16 @@ impl Nginx {
 
     /// Asserts from its log that it verified exactly this certificate on every request, as it speaks; returns the log.
     pub(super) async fn expect_verified(&self, client: &Client, speaks: Speaks, until: &str) -> Vec<Value> {
+        self.expect_verified_fingerprint(&client.fingerprint, speaks, until).await
+    }
+
+    /// The same of a certificate by its SHA-256.
+    pub(super) async fn expect_verified_fingerprint(&self, client: &str, speaks: Speaks, until: &str) -> Vec<Value> {
         let requests = self.requests_until(|all| all.iter().any(|one| one["method"] == until)).await;
         for request in &requests {
             let text = without_certificate(request);
             assert_eq!(request["verify"], "SUCCESS", "{text}");
-            assert_eq!(logged_fingerprint(request).as_deref(), Some(client.fingerprint.as_str()), "{text}");
+            assert_eq!(logged_fingerprint(request).as_deref(), Some(client), "{text}");
             assert_eq!(request["tls"], format!("TLSv{}", speaks.tls), "{text}");
             assert_eq!(request["http"], if speaks.http2 { "HTTP/2.0" } else { "HTTP/1.1" }, "{text}");
         }

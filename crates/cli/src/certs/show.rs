@@ -15,7 +15,7 @@ use crate::render::{self, Paint};
 
 #[derive(Args)]
 pub(crate) struct ShowArgs {
-    /// Files in PEM, DER or PKCS#12; `-` for stdin.
+    /// Files in PEM, DER or PKCS#12; `-` for stdin; `pkcs11:` URIs for what tokens show without a PIN.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -41,7 +41,13 @@ pub(super) struct Key {
 
 /// Shows the files.
 pub(crate) fn show(args: &ShowArgs, as_json: bool) -> Result<()> {
-    let shown = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
+    let mut shown = Vec::new();
+    for file in &args.files {
+        match file.to_str().filter(|text| text.starts_with("pkcs11:")) {
+            Some(uri) => shown.extend(on_tokens(uri)?),
+            None => shown.push(read(file)?),
+        }
+    }
     if as_json {
         render::json(&view::json(&shown));
     } else {
@@ -74,6 +80,27 @@ pub(super) fn key_file<'a>(facts: &CertificateFacts, all: &'a [Shown]) -> Option
     let holds =
         |shown: &&Shown| shown.keys.iter().any(|key| key.public_key_der.as_ref() == Some(&facts.public_key_der));
     all.iter().find(holds).map(|shown| shown.file.as_str())
+}
+
+#[cfg(feature = "pkcs11")]
+fn on_tokens(uri: &str) -> Result<Vec<Shown>> {
+    let shown = mcp_mtls_core::identity::certificates_on_tokens(uri)?.into_iter().map(|(uri, certificate)| Shown {
+        file: uri,
+        in_words: if certificate.is_some() { "a certificate" } else { "no certificate that it shows without a PIN" }
+            .to_owned(),
+        certificates: certificate.into_iter().collect(),
+        keys: Vec::new(),
+        encrypted_keys: Vec::new(),
+        pkcs12: None,
+        others: Vec::new(),
+    });
+    Ok(shown.collect())
+}
+
+#[cfg(not(feature = "pkcs11"))]
+fn on_tokens(_uri: &str) -> Result<Vec<Shown>> {
+    Err(Failure::new(Code::TokenModuleFailed, "This build of mcp-mtls reaches no tokens")
+        .because("It was built without the feature `pkcs11`."))
 }
 
 fn read(file: &Path) -> Result<Shown> {

@@ -23,5 +23,7 @@ mod run;
 #[cfg(unix)]
 mod spiffe;
 mod stage;
+#[cfg(feature = "pkcs11")]
+mod token;
 mod trouble;
 mod trust;

@@ -62,6 +62,25 @@ pub(super) fn refuse_passphrase(written: &Secret, origin: &Origin) -> Result<()>
     Err(failure.fix("Write {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}, and nothing beside it."))
 }
 
+/// Refuses the PIN in a `pkcs11:` URI of which any part stands literally in an argument list, or in a
+/// file. A reference for the PIN alone is no way either: what a URI gives a meaning in it would make
+/// another PIN of it, and a wrong one costs a try.
+pub(super) fn refuse_pin(setting: &str, literal: &Secret, uri: &str, origin: &Origin) -> Result<()> {
+    let is_file = matches!(origin, Origin::File { .. });
+    // Also before the question mark, where it has no meaning, and is told as no PIN would be.
+    if !uri.contains("pin-value=") || literal.expose().is_empty() || !(is_file || is_argument(origin)) {
+        return Ok(());
+    }
+    let failure = if is_file {
+        Failure::new(Code::ConfigInvalidValue, format!("The URI in `{setting}` gives the PIN of the token"))
+            .at(origin.to_string())
+            .because("It is taken as a reference alone, since such files are copied and shared.")
+    } else {
+        stands("The PIN of the token", origin)
+    };
+    Err(failure.fix("Remove `pin-value`, and give the PIN as `passphrase`: {env:NAME}, {file:PATH} or {command:…}."))
+}
+
 fn is_argument(origin: &Origin) -> bool {
     matches!(origin, Origin::Flag(_))
 }

@@ -72,18 +72,24 @@ pub struct EntrySettings {
 #[non_exhaustive]
 pub struct TlsSettings {
     /// Client certificate with its intermediates: a PEM, DER or PKCS#12 file, or PEM text. It may
-    /// hold the key too.
+    /// hold the key too. Or the `pkcs11:` URI of one on a smartcard, HSM or TPM, whose key is there too.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub cert: Option<Secret>,
 
     /// Private key of the certificate: a PEM, DER or PKCS#12 file, or PEM text. It may be encrypted.
+    /// Or the `pkcs11:` URI of one on a smartcard, HSM or TPM.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     pub key: Option<Secret>,
 
-    /// Passphrase of an encrypted key or PKCS#12 file, as a reference alone: `{env:NAME}`,
-    /// `{file:PATH}` or `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
+    /// Passphrase of an encrypted key or PKCS#12 file, or PIN of a token, as a reference alone:
+    /// `{env:NAME}`, `{file:PATH}` or `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
     #[cfg_attr(feature = "clap", arg(long, value_name = "REFERENCE"))]
     pub passphrase: Option<Secret>,
+
+    /// PKCS#11 module of the token, when its URI names none [default: p11-kit's proxy, which has
+    /// those of the system].
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    pub pkcs11_module: Option<Secret>,
 
     /// Program that prints the certificate and its key, instead of `cert` and `key`, with its arguments; it
     /// runs without a shell. It prints PEM, or an `ExecCredential` of Kubernetes, and runs again before the

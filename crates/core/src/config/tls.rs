@@ -1,13 +1,13 @@
 //! [`Tls`]: the settings of `tls`, checked, with every reference replaced.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use url::{Host, Url};
 
-use super::arguments::{refuse_key, refuse_passphrase};
 use super::endpoint::told;
+use super::material::{Material, Module, Passphrase};
 use super::origin::Origin;
-use super::reference::{Template, expand, literal, resolve};
+use super::reference::{expand, resolve};
 use super::verification::Pin;
 use super::{Entry, Exec, Program, Spiffe, TlsSettings};
 use crate::error::{Code, Failure, Result};
@@ -21,8 +21,10 @@ pub struct Tls {
     pub cert: Option<Material>,
     /// The private key.
     pub key: Option<Material>,
-    /// The passphrase of an encrypted key.
+    /// The passphrase of an encrypted key, or the PIN of a token.
     pub passphrase: Option<Passphrase>,
+    /// The PKCS#11 module through which a token is reached.
+    pub pkcs11_module: Option<Module>,
     /// The program that prints the certificate and its key, instead of these.
     pub exec: Option<Program>,
     /// CA certificates.
@@ -43,44 +45,13 @@ pub struct Tls {
     pub classical: bool,
 }
 
-/// A passphrase as a reference gave it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Passphrase {
-    /// The passphrase itself.
-    pub value: Secret,
-    /// Where the setting stands.
-    pub origin: Origin,
-    template: Template,
-}
-
-/// A certificate, key, CA or revocation list as a setting gave it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Material {
-    /// The file or the text.
-    pub content: Content,
-    /// Where the setting stands.
-    pub origin: Origin,
-    template: Template,
-}
-
-/// Where the bytes of a [`Material`] are.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Content {
-    /// In a file.
-    File(PathBuf),
-    /// In the setting itself.
-    Text(Secret),
-}
-
 impl Entry {
     pub(super) fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
         let TlsSettings {
             cert,
             key,
             passphrase,
+            pkcs11_module,
             exec,
             spiffe,
             ca,
@@ -95,6 +66,7 @@ impl Entry {
             ("cert", cert.is_some()),
             ("key", key.is_some()),
             ("passphrase", passphrase.is_some()),
+            ("pkcs11Module", pkcs11_module.is_some()),
             ("exec", exec.is_some()),
             ("ca", ca.is_some()),
             ("systemRoots", system_roots.is_some()),
@@ -120,25 +92,34 @@ impl Entry {
         let spiffe = spiffe
             .map(|spiffe| self.spiffe(&spiffe, of_spiffe.iter().find_map(|(name, set)| set.then_some(*name))))
             .transpose()?;
-        if exec.is_some() {
-            let beside = [("cert", &cert), ("key", &key), ("passphrase", &passphrase)];
-            if let Some((name, _)) = beside.iter().find(|(_, text)| text.is_some()) {
-                return Err(Failure::new(Code::ConfigConflict, format!("`exec` and `{name}` cannot be used together"))
-                    .at(self.origins.of("tls.exec").to_string())
-                    .at(self.origins.of(&format!("tls.{name}")).to_string())
-                    .because("The program prints the certificate and its key, unencrypted.")
-                    .fix("Keep one of them."));
-            }
-        }
-        if let (Some(_), None) = (&key, &cert) {
+        let exec = exec
+            .map(|exec| {
+                let others =
+                    [("cert", &cert), ("key", &key), ("passphrase", &passphrase), ("pkcs11Module", &pkcs11_module)];
+                let beside = others.iter().find(|(_, text)| text.is_some());
+                self.exec(&exec, beside.map(|(name, _)| *name))
+            })
+            .transpose()?;
+        let cert = self.material("cert", cert, warnings)?;
+        let key = self.material("key", key, warnings)?;
+        let on_token = [&cert, &key].into_iter().flatten().any(Material::is_on_token);
+        if let (Some(key), None) = (&key, &cert)
+            && !key.is_on_token()
+        {
             return Err(Failure::new(Code::ConfigConflict, "There is a key without a certificate")
                 .at(self.origins.of("tls.key").to_string())
                 .fix("Add the certificate as `cert`."));
         }
-        if let (Some(_), None) = (&passphrase, &cert) {
+        if let (Some(_), None, None) = (&passphrase, &cert, &key) {
             return Err(Failure::new(Code::ConfigConflict, "There is a passphrase without a certificate")
                 .at(self.origins.of("tls.passphrase").to_string())
                 .fix("Add the certificate as `cert`."));
+        }
+        if pkcs11_module.is_some() && !on_token {
+            return Err(Failure::new(Code::ConfigConflict, "There is a PKCS#11 module without a token")
+                .at(self.origins.of("tls.pkcs11Module").to_string())
+                .because("Neither `cert` nor `key` is a `pkcs11:` URI.")
+                .fix("Write the URI of the key as `key`, or remove the module."));
         }
         if let (None, Some(false)) = (&ca, system_roots) {
             return Err(Failure::new(
@@ -149,12 +130,13 @@ impl Entry {
             .fix("Add `ca`, or remove `systemRoots`."));
         }
         Ok(Tls {
-            cert: self.material("cert", cert, warnings)?,
-            key: self.material("key", key, warnings)?,
+            cert,
+            key,
             passphrase: passphrase.map(|written| self.passphrase(&written, warnings)).transpose()?,
-            exec: exec.map(|written| self.exec(&written)).transpose()?,
+            pkcs11_module: pkcs11_module.map(|written| self.module(&written)).transpose()?,
+            exec,
             ca: self.material("ca", ca, warnings)?,
-            system_roots: system_roots.unwrap_or(true),
+            system_roots: system_roots.unwrap_or(spiffe.is_none()),
             spiffe,
             pins: pins.map_or_else(|| Ok(Vec::new()), |written| self.pins(&written))?,
             crl: self.material("crl", crl, warnings)?,
@@ -166,15 +148,16 @@ impl Entry {
         })
     }
 
-    fn passphrase(&self, written: &Secret, warnings: &mut Vec<String>) -> Result<Passphrase> {
-        let origin = self.origins.of("tls.passphrase");
-        refuse_passphrase(written, &origin)?;
-        let template = Template::read(written, self.folder(&origin), &origin)?;
-        Ok(Passphrase { value: passphrase(&template, &origin, warnings)?, origin, template })
-    }
-
-    fn exec(&self, written: &Exec) -> Result<Program> {
+    /// `beside` is a setting that names a certificate or key too.
+    fn exec(&self, written: &Exec, beside: Option<&str>) -> Result<Program> {
         let origin = self.origins.of("tls.exec");
+        if let Some(name) = beside {
+            return Err(Failure::new(Code::ConfigConflict, format!("`exec` and `{name}` cannot be used together"))
+                .at(origin.to_string())
+                .at(self.origins.of(&format!("tls.{name}")).to_string())
+                .because("The program prints the certificate and its key, unencrypted.")
+                .fix("Keep one of them."));
+        }
         let folder = self.folder(&origin);
         let words = written.words().iter().map(|word| resolve(word, folder, &origin)).collect::<Result<_>>()?;
         Program::new(words, folder, &origin)?.ok_or_else(|| {
@@ -188,18 +171,15 @@ impl Entry {
         })
     }
 
-    fn material(&self, name: &str, written: Option<Secret>, warnings: &mut Vec<String>) -> Result<Option<Material>> {
-        let Some(written) = written else { return Ok(None) };
-        let origin = self.origins.of(&format!("tls.{name}"));
-        let (literal, _) = literal(&written, &origin)?;
-        if literal.expose().contains(KEY_MARK) {
-            refuse_key(name, &origin)?;
-            if let Origin::File { .. } = origin {
-                warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
-            }
+    fn module(&self, written: &Secret) -> Result<Module> {
+        let origin = self.origins.of("tls.pkcs11Module");
+        let path = resolve(written, self.folder(&origin), &origin)?;
+        if path.expose().trim().is_empty() {
+            return Err(Failure::new(Code::ConfigInvalidValue, "`pkcs11Module` is empty")
+                .at(origin.to_string())
+                .fix("Name the file of the module, or remove the setting."));
         }
-        let template = Template::read(&written, self.folder(&origin), &origin)?;
-        Ok(Some(Material { content: content(name, &template, &origin, warnings)?, origin, template }))
+        Ok(Module { path: expand(path.expose(), self.folder(&origin), &origin)?, origin })
     }
 }
 
@@ -208,21 +188,15 @@ impl Tls {
     /// names is read by whoever uses it. It may block: 5 s for each program at most.
     ///
     /// # Errors
-    /// `reference-unresolved`, `config-invalid-value`.
+    /// `reference-unresolved`, `config-invalid-value`, `secret-exposed`.
     pub fn renewed(&self) -> Result<Self> {
         let renewed = |name: &str, material: &Option<Material>| {
-            let again = |material: &Material| {
-                let Material { origin, template, .. } = material.clone();
-                Ok(Material { content: content(name, &template, &origin, &mut Vec::new())?, origin, template })
-            };
-            material.as_ref().map(again).transpose()
+            material.as_ref().map(|material| material.renewed(name)).transpose()
         };
-        let passphrase =
-            |passphrase: &Passphrase| Ok(Passphrase { value: passphrase.template.fill()?, ..passphrase.clone() });
         Ok(Self {
             cert: renewed("cert", &self.cert)?,
             key: renewed("key", &self.key)?,
-            passphrase: self.passphrase.as_ref().map(passphrase).transpose()?,
+            passphrase: self.passphrase.as_ref().map(Passphrase::renewed).transpose()?,
             ca: renewed("ca", &self.ca)?,
             crl: renewed("crl", &self.crl)?,
             ..self.clone()
@@ -232,61 +206,6 @@ impl Tls {
     /// Every file that something here comes from, by a path or by a `{file:}`.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let materials = [&self.cert, &self.key, &self.ca, &self.crl].into_iter().flatten();
-        let named = materials.clone().filter_map(|material| match &material.content {
-            Content::File(path) => Some(path.as_path()),
-            Content::Text(_) => None,
-        });
-        let templates = materials.map(|material| &material.template);
-        let templates = templates.chain(self.passphrase.as_ref().map(|passphrase| &passphrase.template));
-        named.chain(templates.flat_map(Template::files))
+        materials.flat_map(Material::files).chain(self.passphrase.iter().flat_map(Passphrase::files))
     }
 }
-
-/// What the reference gives now. What it says of the files behind it is added to `warnings`.
-fn passphrase(template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Secret> {
-    let (value, files) = template.fill_from_files()?;
-    for file in &files {
-        warnings.extend(file.judge("passphrase", origin)?);
-    }
-    Ok(value)
-}
-
-/// The file or the text that a setting gives now; likewise.
-fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Content> {
-    let (value, files) = template.fill_from_files()?;
-    if value.expose().contains(KEY_MARK) {
-        for file in &files {
-            warnings.extend(file.judge("private key", origin)?);
-        }
-    }
-    let text = value.expose().trim_end_matches(['\r', '\n']);
-    if text.trim().is_empty() {
-        return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
-            .at(origin.to_string())
-            .fix("Name a file, or remove the setting."));
-    }
-    let no_path = |why: &str| {
-        Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
-            .at(origin.to_string())
-            .because(why)
-    };
-    if text.contains("-----BEGIN") {
-        return Ok(Content::Text(value));
-    }
-    if text.contains('\n') {
-        return Err(no_path("It has several lines and no `-----BEGIN` line."));
-    }
-    if is_base64_of_der(text) {
-        // As a path it would stand in the message about the file that is not there.
-        return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
-    }
-    Ok(Content::File(expand(text, template.folder(), origin)?))
-}
-
-/// Whether this is the inside of a PEM block: Base64 of a DER sequence, and too long for a path of such characters.
-fn is_base64_of_der(text: &str) -> bool {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ');
-    text.starts_with('M') && text.len() >= 60 && text.bytes().all(base64)
-}
-
-const KEY_MARK: &str = "PRIVATE KEY-----";

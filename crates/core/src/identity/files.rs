@@ -12,7 +12,7 @@ use super::pem::{self, Pem, PemProblem};
 use super::{pkcs12, unlock};
 use crate::config::permissions::{self, Opened};
 use crate::config::{Content, Material, Passphrase, in_words};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, plain};
 
 /// Reads the certificate and its key and proves that they belong together.
 pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&Passphrase>) -> Result<Identity> {
@@ -46,6 +46,16 @@ pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&
     let mut identity = Identity::new(ordered(chain, leaf), key, place(cert), cert.origin.to_string());
     identity.notes.extend(note);
     Ok(identity)
+}
+
+/// The certificates of a file or text, leaf first, for a key that is elsewhere.
+#[cfg(feature = "pkcs11")]
+pub(super) fn certificates(cert: &Material) -> Result<Vec<(Vec<u8>, CertificateFacts)>> {
+    let found = read(cert, "certificate")?;
+    let chain = facts(&found.certificates);
+    // Whatever its place in the file, the leaf is the one that is no CA.
+    let leaf = chain.iter().position(|(_, facts)| !facts.is_ca).unwrap_or(0);
+    if chain.is_empty() { Err(wrong_kind(cert, "certificate", &found)) } else { Ok(ordered(chain, leaf)) }
 }
 
 /// The key of one of the certificates, and the place of that in the chain; none when no key is.
@@ -94,6 +104,7 @@ fn open(material: &Material, what: &str) -> Result<(Pem, Option<Opened>)> {
     let file;
     let (bytes, opened) = match &material.content {
         Content::Text(text) => (text.expose().as_bytes(), None),
+        Content::Token(_) => return Err(on_token(material, what)),
         Content::File(path) => {
             let read = permissions::read(path).map_err(|error| {
                 let failure = Failure::new(Code::FileUnreadable, format!("The {what} file cannot be read"))
@@ -140,7 +151,21 @@ pub(crate) fn place(material: &Material) -> String {
     match &material.content {
         Content::File(path) => path.display().to_string(),
         Content::Text(_) => "PEM text in the setting".to_owned(),
+        Content::Token(uri) => without_pin(uri.expose()),
     }
+}
+
+/// A URI as it may be told: the PIN stands behind the question mark, or, misplaced, before it.
+fn without_pin(uri: &str) -> String {
+    plain(uri.split('?').next().and_then(|path| path.split("pin-").next()).unwrap_or_default())
+}
+
+/// A token where a file is wanted.
+fn on_token(material: &Material, what: &str) -> Failure {
+    Failure::new(Code::MaterialInvalid, format!("The {what} cannot be on a token here"))
+        .at(place(material))
+        .at(material.origin.to_string())
+        .fix("Name a file.")
 }
 
 /// The certificates with what they say of themselves, in the order given.

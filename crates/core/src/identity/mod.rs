@@ -9,6 +9,8 @@ mod footprint;
 mod key;
 mod lifetime;
 pub mod pem;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod pkcs12;
 mod program;
 pub(crate) mod spiffe;
@@ -16,6 +18,8 @@ mod unlock;
 
 pub use encrypted::EncryptedKey;
 pub use key::PrivateKey;
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::certificates_on_tokens;
 pub use pkcs12::Pkcs12;
 
 pub(crate) use files::{place, read, wrong_kind};
@@ -32,8 +36,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SigningKey};
 use time::OffsetDateTime;
 
-use crate::config::{Spiffe, SpiffeId, Tls};
+use crate::config::{Material, Spiffe, SpiffeId, Tls};
 use crate::error::Result;
+#[cfg(not(feature = "pkcs11"))]
+use crate::error::{Code, Failure};
 use spiffe::{Bundles, Update, Workload};
 
 /// A client certificate with its chain and key, proved to belong together.
@@ -47,24 +53,31 @@ pub struct Identity {
     notes: Vec<String>,
     /// Of an identity that is made anew while we run: where it came from, and what it was made of.
     workload: Option<(Arc<Workload>, Arc<Update>)>,
+    /// Whether a signature may take so long that no async thread may wait for it.
+    signs_slowly: bool,
 }
 
 impl Identity {
     /// Loads the identity that the settings name; `None` when they name none.
     ///
     /// Reads files, runs a program, decrypts an encrypted key, which takes as long as whoever
-    /// encrypted it wanted it to, and waits for the SPIFFE Workload API; so it may block for some seconds.
+    /// encrypted it wanted it to, asks a token for a signature, and waits for the SPIFFE Workload API;
+    /// so it may block for some seconds.
     ///
     /// # Errors
     /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`,
     /// `key-ambiguous`, `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `secret-exposed`;
-    /// `exec-failed`, `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
+    /// `token-module-failed`, `token-missing`, `token-object-missing`, `token-ambiguous`, `token-failed`,
+    /// `pin-missing`, `pin-wrong`, `pin-final-try`, `pin-locked`; `exec-failed`, `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
     pub fn load(settings: &Tls) -> Result<Option<Self>> {
         if let Some(spiffe) = &settings.spiffe {
             return Self::of_workload(Workload::open(spiffe, WORKLOAD_TIME)?, spiffe).map(Some);
         }
         if let Some(program) = &settings.exec {
             return program::load(program).map(Some);
+        }
+        if let Some(material) = [&settings.key, &settings.cert].into_iter().flatten().find(|one| one.is_on_token()) {
+            return on_token(settings, material).map(Some);
         }
         settings
             .cert
@@ -89,6 +102,7 @@ impl Identity {
             origin,
             renew_at: None,
             notes: Vec::new(),
+            signs_slowly: false,
             workload: None,
         }
     }
@@ -102,6 +116,7 @@ impl Identity {
             origin: settings.origin.to_string(),
             renew_at: None,
             notes: Vec::new(),
+            signs_slowly: false,
             workload: Some((workload, update)),
         })
     }
@@ -172,9 +187,26 @@ impl Identity {
         self.workload.as_ref().map(|(_, update)| (update.id().trust_domain(), update.bundles()))
     }
 
+    /// Whether a handshake must run where it may block, since the key signs on a token.
+    pub(crate) fn signs_slowly(&self) -> bool {
+        self.signs_slowly
+    }
+
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
+}
+
+#[cfg(feature = "pkcs11")]
+fn on_token(settings: &Tls, _material: &Material) -> Result<Identity> {
+    pkcs11::load(settings)
+}
+
+#[cfg(not(feature = "pkcs11"))]
+fn on_token(_settings: &Tls, material: &Material) -> Result<Identity> {
+    Err(Failure::new(Code::TokenModuleFailed, "This build of mcp-mtls reaches no tokens")
+        .at(material.origin.to_string())
+        .because("It was built without the feature `pkcs11`."))
 }
 
 impl fmt::Debug for Identity {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{AlertDescription, Error as TlsError, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, Error as TlsError, InvalidMessage, OtherError, PeerIncompatible};
 use time::OffsetDateTime;
 
 use super::alert::meaning;
@@ -15,6 +15,12 @@ use crate::identity::facts::{CertificateFacts, date, distinguished_name};
 
 /// Explains a handshake that failed.
 pub(super) fn handshake(tls: &Tls, evidence: &Evidence, error: &io::Error, peer: Peer) -> Failure {
+    // The key could not sign, and says why.
+    if let Some(TlsError::Other(OtherError(cause))) = tls_error(error)
+        && let Some(failure) = cause.downcast_ref::<Failure>()
+    {
+        return place(failure.clone(), evidence);
+    }
     let identity = tls.shown_to(peer);
     let failure = match tls_error(error) {
         Some(TlsError::InvalidCertificate(error)) => match &evidence.refusal {

@@ -17,6 +17,7 @@ pub(crate) use listening::Listening;
 pub(crate) use tap::Tap;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -109,7 +110,7 @@ impl Tls {
     /// Speaks TLS over `stream` with `host`, offering these application protocols (ALPN).
     ///
     /// # Errors
-    /// Every failure of a handshake, explained; `key-unsupported` when the server asked for our
+    /// Every failure of a handshake, explained; the failure of the token that did not sign; `key-unsupported` when the server asked for our
     /// certificate and takes no signature that our key can make.
     pub(crate) async fn handshake<S>(
         &self,
@@ -120,15 +121,18 @@ impl Tls {
         record: &Record,
     ) -> Result<Tap<TlsStream<Listening<S>>>>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.prepare().await?;
         let name = server_name(self.name_of(host, peer))?;
         let connector = TlsConnector::from(Arc::new(self.config(peer, alpn, record)));
-        let stream = connector
-            .connect(name, self.greet(stream, record))
-            .await
-            .map_err(|error| explain::handshake(self, &record.lock(), &error, peer))?;
+        let connecting = connector.connect(name, self.greet(stream, record));
+        let stream = if self.shown_to(peer).is_some_and(Identity::signs_slowly) {
+            off_the_async_threads(connecting).await
+        } else {
+            connecting.await
+        };
+        let stream = stream.map_err(|error| explain::handshake(self, &record.lock(), &error, peer))?;
         let mut evidence = record.lock();
         evidence.version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
         if evidence.offer == Offer::CannotSign {
@@ -213,6 +217,27 @@ fn is_classical(group: NamedGroup) -> bool {
     matches!(group, NamedGroup::X25519 | NamedGroup::secp256r1 | NamedGroup::secp384r1)
 }
 
+/// Runs a handshake where it may block: rustls signs in the middle of it, and a token takes its time.
+/// The rest of the bridge goes on meanwhile. When the caller stops waiting, the handshake ends: at once,
+/// or with the signature that is being made.
+async fn off_the_async_threads<T: Send + 'static>(
+    handshake: impl Future<Output = io::Result<T>> + Send + 'static,
+) -> io::Result<T> {
+    let runtime = tokio::runtime::Handle::current();
+    let (waiting, stopped) = tokio::sync::oneshot::channel::<()>();
+    let run = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                result = handshake => result,
+                _ = stopped => Err(io::Error::from(io::ErrorKind::Interrupted)),
+            }
+        })
+    });
+    let result = run.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    drop(waiting);
+    result
+}
+
 fn server_name(host: &Host) -> Result<ServerName<'static>> {
     match host {
         Host::Ipv4(address) => Ok(ServerName::IpAddress(std::net::IpAddr::from(*address).into())),
@@ -222,5 +247,25 @@ fn server_name(host: &Host) -> Result<ServerName<'static>> {
                 .because(format!("It is {}.", crate::error::quoted(name)))
                 .fix("Write the DNS name or the IP address of the server.")
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handshake_that_nobody_waits_for_any_more_ends() {
+        let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+        let handshake = async move {
+            let _alive = alive;
+            std::future::pending::<io::Result<()>>().await
+        };
+        let waited = tokio::time::timeout(Duration::from_millis(20), off_the_async_threads(handshake)).await;
+        assert!(waited.is_err());
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+        assert!(ended.is_ok_and(|dropped| dropped.is_err()), "the handshake was dropped, with all that it held");
     }
 }

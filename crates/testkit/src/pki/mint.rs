@@ -3,6 +3,7 @@
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber, SigningKey as _,
+    SubjectPublicKeyInfo,
 };
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
@@ -31,6 +32,12 @@ impl Authority {
         let params = authority_params(name);
         let der = params.signed_by(&key, &self.issuer).expect("an intermediate certificate").der().clone();
         Self { der, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for a key of which only the public half is here, as `SubjectPublicKeyInfo` in DER.
+    pub(super) fn sign_public(&self, leaf: &Leaf, public_key_der: &[u8]) -> CertificateDer<'static> {
+        let key = SubjectPublicKeyInfo::from_der(public_key_der).expect("a public key");
+        leaf.params().signed_by(&key, &self.issuer).expect("a signed certificate").der().clone()
     }
 
     pub(super) fn sign(&self, leaf: &Leaf, key: &KeyPair) -> CertificateDer<'static> {

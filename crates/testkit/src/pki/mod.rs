@@ -136,6 +136,12 @@ impl Pki {
         self.keep(&Leaf { kind, ..Leaf::client(name) }, &self.client_ca)
     }
 
+    /// A certificate of the client CA, in DER, for a key that is elsewhere: on a token, say. It is given by its
+    /// `SubjectPublicKeyInfo` in DER.
+    pub fn certificate_for(&self, name: &str, public_key_der: &[u8]) -> Vec<u8> {
+        self.client_ca.sign_public(&Leaf::client(name), public_key_der).to_vec()
+    }
+
     /// A client whose certificate ended yesterday.
     pub fn expired_client(&self) -> Client {
         self.keep(&Leaf { validity: Validity::Past, ..Leaf::client("expired") }, &self.client_ca)

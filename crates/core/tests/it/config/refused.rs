@@ -15,7 +15,7 @@ fn unknown_key_of_tls() {
     assert_snapshot!(refused(with(r#""tls": { "fingerprint": "x" }"#)), @"
     config-unknown-key: `mcp.corp.tls.fingerprint` is not a setting
     at: [dir]/config.jsonc:3, mcp.corp.tls.fingerprint
-    why: The settings here are `ca`, `cert`, `crl`, `exec`, `key`, `keyExchange`, `minVersion`, `passphrase`, `pins`, `serverName`, `spiffe` and `systemRoots`.
+    why: The settings here are `ca`, `cert`, `crl`, `exec`, `key`, `keyExchange`, `minVersion`, `passphrase`, `pins`, `pkcs11Module`, `serverName`, `spiffe` and `systemRoots`.
     ");
 }
 

@@ -214,3 +214,30 @@ fn trust_without_tls() {
         assert!(told.starts_with("config-conflict: TLS settings cannot be used with an http:// URL"), "{told}");
     }
 }
+
+#[test]
+fn tokens() {
+    let tls = |tls: &str| refused(with(&format!(r#""tls": {{ {tls} }}"#)));
+    assert_snapshot!(tls(r#""ca": "pkcs11:token=a""#), @"
+    config-invalid-value: `ca` is neither a path nor PEM text
+    at: [dir]/config.jsonc:3, mcp.corp.tls.ca
+    why: It is a `pkcs11:` URI, and those are for `cert` and `key` alone.
+    ");
+    assert_snapshot!(tls(r#""cert": "pkcs11:token=a?pin-value=1234""#), @"
+    config-invalid-value: The URI in `cert` gives the PIN of the token
+    at: [dir]/config.jsonc:3, mcp.corp.tls.cert
+    why: It is taken as a reference alone, since such files are copied and shared.
+    fix: Remove `pin-value`, and give the PIN as `passphrase`: {env:NAME}, {file:PATH} or {command:…}.
+    ");
+    assert_snapshot!(tls(r#""cert": "me.pem", "pkcs11Module": "x.so""#), @"
+    config-conflict: There is a PKCS#11 module without a token
+    at: [dir]/config.jsonc:3, mcp.corp.tls.pkcs11Module
+    why: Neither `cert` nor `key` is a `pkcs11:` URI.
+    fix: Write the URI of the key as `key`, or remove the module.
+    ");
+    assert_snapshot!(tls(r#""cert": "pkcs11:token=a", "pkcs11Module": " ""#), @"
+    config-invalid-value: `pkcs11Module` is empty
+    at: [dir]/config.jsonc:3, mcp.corp.tls.pkcs11Module
+    fix: Name the file of the module, or remove the setting.
+    ");
+}

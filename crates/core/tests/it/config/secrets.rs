@@ -142,7 +142,7 @@ const MARK: &str = "hunter2xK3y";
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\nhunter2xK3yAAAAAAAA\n-----END PRIVATE KEY-----\n";
 
 /// Entries with a place for a secret.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     r#""url": "@""#,
     r#""url": "https://u:@@corp.example/""#,
     r#""url": "https://corp.example/?token=@""#,
@@ -157,4 +157,7 @@ const KEYS: [&str; 14] = [
     r#""url": "https://corp.example/", "tls": { "passphrase": "@" }"#,
     r#""url": "https://corp.example/", "tls": { "exec": ["sh", "-c", "echo \"$0\"; echo \"not $0!\" >&2; false", "@"] }"#,
     r#""url": "https://corp.example/", "tls": { "cert": "locked.pem", "passphrase": "@" }"#,
+    r#""url": "https://corp.example/", "tls": { "cert": "pkcs11:token=a?pin-value=@" }"#,
+    r#""url": "https://corp.example/", "tls": { "key": "pkcs11:token=a;pin-value=@" }"#,
+    r#""url": "https://corp.example/", "tls": { "ca": "pkcs11:token=a?pin-value=@" }"#,
 ];

@@ -81,6 +81,21 @@ fn a_key_typed_into_the_file_is_a_warning() {
 }
 
 #[test]
+fn a_token_is_named_by_its_uri_alone() {
+    let folder = Folder::new();
+    folder.write("uri", "pkcs11:token=a?pin-value=1234\n");
+    let text = r#""tls": { "cert": "me.pem", "key": "{file:uri}", "pkcs11Module": "module.so" }"#;
+    let tls = folder.resolve(with(text)).unwrap().tls;
+    assert!(matches!(tls.key.unwrap().content, Content::Token(uri) if uri.expose() == "pkcs11:token=a?pin-value=1234"));
+    assert_eq!(tls.pkcs11_module.unwrap().path, folder.path().join("module.so"));
+    // The certificate is beside such a key, so it need not be named.
+    assert!(folder.resolve(with(r#""tls": { "key": "pkcs11:token=a", "passphrase": "{file:uri}" }"#)).is_ok());
+    // A file may have any other name.
+    let tls = folder.resolve(with(r#""tls": { "cert": "./pkcs11:x" }"#)).unwrap().tls;
+    assert_eq!(file(tls.cert.as_ref()), folder.path().join("./pkcs11:x"));
+}
+
+#[test]
 fn plain_http_is_for_loopback() {
     for url in ["http://localhost:1/", "http://127.0.0.1/", "http://127.8.8.8/", "http://[::1]:8080/mcp"] {
         let endpoint = Entry::new(EntrySettings::new(url)).resolve().expect(url);

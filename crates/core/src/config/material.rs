@@ -1,0 +1,175 @@
+//! Certificates, keys, CAs and passphrases as settings give them: files, text, or URIs of tokens.
+
+use std::path::{Path, PathBuf};
+
+use super::Entry;
+use super::arguments::{refuse_key, refuse_passphrase, refuse_pin};
+use super::origin::Origin;
+use super::reference::{Template, expand, literal};
+use crate::error::{Code, Failure, Result};
+use crate::secret::Secret;
+
+/// A passphrase as a reference gave it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Passphrase {
+    /// The passphrase itself.
+    pub value: Secret,
+    /// Where the setting stands.
+    pub origin: Origin,
+    template: Template,
+}
+
+/// A PKCS#11 module as a setting gave it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Module {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the setting stands.
+    pub origin: Origin,
+}
+
+/// A certificate, key, CA or revocation list as a setting gave it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Material {
+    /// The file or the text.
+    pub content: Content,
+    /// Where the setting stands.
+    pub origin: Origin,
+    template: Template,
+}
+
+/// Where the bytes of a [`Material`] are.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Content {
+    /// In a file.
+    File(PathBuf),
+    /// In the setting itself.
+    Text(Secret),
+    /// On a token, named by a `pkcs11:` URI (RFC 7512), which may hold a PIN.
+    Token(Secret),
+}
+
+impl Entry {
+    pub(super) fn passphrase(&self, written: &Secret, warnings: &mut Vec<String>) -> Result<Passphrase> {
+        let origin = self.origins.of("tls.passphrase");
+        refuse_passphrase(written, &origin)?;
+        let template = Template::read(written, self.folder(&origin), &origin)?;
+        Ok(Passphrase { value: passphrase(&template, &origin, warnings)?, origin, template })
+    }
+
+    pub(super) fn material(
+        &self,
+        name: &str,
+        written: Option<Secret>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Material>> {
+        let Some(written) = written else { return Ok(None) };
+        let origin = self.origins.of(&format!("tls.{name}"));
+        let (literal, _) = literal(&written, &origin)?;
+        if literal.expose().contains(KEY_MARK) {
+            refuse_key(name, &origin)?;
+            if let Origin::File { .. } = origin {
+                warnings.push(format!("{origin}: a private key stands in the file; {{file:}} or {{env:}} is safer"));
+            }
+        }
+        let template = Template::read(&written, self.folder(&origin), &origin)?;
+        let content = content(name, &template, &origin, warnings)?;
+        if let Content::Token(uri) = &content {
+            refuse_pin(name, &literal, uri.expose(), &origin)?;
+        }
+        Ok(Some(Material { content, origin, template }))
+    }
+}
+
+impl Passphrase {
+    /// The same, asked again.
+    pub(super) fn renewed(&self) -> Result<Self> {
+        let value = passphrase(&self.template, &self.origin, &mut Vec::new())?;
+        Ok(Self { value, ..self.clone() })
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.template.files()
+    }
+}
+
+impl Material {
+    pub(crate) fn is_on_token(&self) -> bool {
+        matches!(self.content, Content::Token(_))
+    }
+
+    /// The same setting of this name, asked again.
+    pub(super) fn renewed(&self, name: &str) -> Result<Self> {
+        let content = content(name, &self.template, &self.origin, &mut Vec::new())?;
+        Ok(Self { content, ..self.clone() })
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let named = match &self.content {
+            Content::File(path) => Some(path.as_path()),
+            Content::Text(_) | Content::Token(_) => None,
+        };
+        named.into_iter().chain(self.template.files())
+    }
+}
+
+/// What the reference gives now. What it says of the files behind it is added to `warnings`.
+fn passphrase(template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Secret> {
+    let (value, files) = template.fill_from_files()?;
+    for file in &files {
+        warnings.extend(file.judge("passphrase", origin)?);
+    }
+    Ok(value)
+}
+
+/// The file or the text that a setting gives now; likewise.
+fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Content> {
+    let (value, files) = template.fill_from_files()?;
+    if value.expose().contains(KEY_MARK) {
+        for file in &files {
+            warnings.extend(file.judge("private key", origin)?);
+        }
+    }
+    let text = value.expose().trim_end_matches(['\r', '\n']);
+    if text.trim().is_empty() {
+        return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
+            .at(origin.to_string())
+            .fix("Name a file, or remove the setting."));
+    }
+    let no_path = |why: &str| {
+        Failure::new(Code::ConfigInvalidValue, format!("`{name}` is neither a path nor PEM text"))
+            .at(origin.to_string())
+            .because(why)
+    };
+    if text.starts_with(TOKEN) {
+        if !matches!(name, "cert" | "key") {
+            return Err(no_path("It is a `pkcs11:` URI, and those are for `cert` and `key` alone."));
+        }
+        return Ok(Content::Token(Secret::new(text.to_owned())));
+    }
+    if text.contains("-----BEGIN") {
+        return Ok(Content::Text(value));
+    }
+    if text.contains('\n') {
+        return Err(no_path("It has several lines and no `-----BEGIN` line."));
+    }
+    if is_base64_of_der(text) {
+        // As a path it would stand in the message about the file that is not there.
+        return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
+    }
+    Ok(Content::File(expand(text, template.folder(), origin)?))
+}
+
+/// Whether this is the inside of a PEM block: Base64 of a DER sequence, and too long for a path of such characters.
+fn is_base64_of_der(text: &str) -> bool {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ');
+    text.starts_with('M') && text.len() >= 60 && text.bytes().all(base64)
+}
+
+/// How the URI of an object on a token begins (RFC 7512, section 2.3).
+const TOKEN: &str = "pkcs11:";
+const KEY_MARK: &str = "PRIVATE KEY-----";

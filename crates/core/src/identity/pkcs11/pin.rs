@@ -1,0 +1,138 @@
+//! The PIN of a token: where it comes from, and what is told when it is missing, refused, or not tried.
+
+use std::path::PathBuf;
+
+use cryptoki::error::RvError;
+use cryptoki::slot::TokenInfo;
+use zeroize::Zeroizing;
+
+use super::token::Token;
+use super::uri::Uri;
+use crate::config::{Material, Passphrase, in_words};
+use crate::error::{Code, Failure, Result, quoted};
+use crate::secret::Secret;
+
+/// A PIN and where it was given.
+#[derive(Clone, Debug)]
+pub(super) struct Pin {
+    pub(super) value: Secret,
+    origin: String,
+}
+
+impl Pin {
+    /// The PIN of the URI, else the passphrase.
+    ///
+    /// # Errors
+    /// `config-conflict` when there are both, `config-invalid-value` for a source that cannot be used,
+    /// `file-unreadable`.
+    pub(super) fn of(material: &Material, uri: &Uri, passphrase: Option<&Passphrase>) -> Result<Option<Self>> {
+        let origin = material.origin.to_string();
+        let value = match (&uri.pin_source, &uri.pin_value) {
+            (Some(source), _) => Some(read(source, &origin)?),
+            (None, value) => value.clone(),
+        };
+        match (value, passphrase) {
+            (Some(_), Some(passphrase)) => Err(Failure::new(Code::ConfigConflict, "There are two PINs")
+                .at(origin)
+                .at(passphrase.origin.to_string())
+                .because("The URI gives one, and `passphrase` is one.")
+                .fix("Remove `pin-source` or `pin-value` from the URI.")),
+            (Some(value), None) => Ok(Some(Self { value, origin })),
+            (None, passphrase) => Ok(passphrase
+                .map(|passphrase| Self { value: passphrase.value.clone(), origin: passphrase.origin.to_string() })),
+        }
+    }
+
+    /// The PIN, when it may be tried.
+    ///
+    /// A low count alone stops nothing: a right PIN sets it back, and whoever has corrected a wrong one
+    /// must be able to go on. The last try is never ours.
+    pub(super) fn to_try<'a>(pin: Option<&'a Self>, token: &Token, info: &TokenInfo) -> Result<&'a Self> {
+        if info.user_pin_locked() {
+            return Err(locked(token));
+        }
+        let Some(pin) = pin.filter(|pin| !pin.value.expose().is_empty()) else {
+            let failure = told(token, Code::PinMissing, "wants a PIN, and there is none");
+            let failure = if info.protected_authentication_path() {
+                failure.because("It has a keypad of its own; nothing here waits for somebody to use it.")
+            } else {
+                failure
+            };
+            return Err(failure
+                .fix("Set `passphrase` (--passphrase) to {env:NAME}, {file:PATH} or {command:PROGRAM ARGUMENTS}."));
+        };
+        if info.user_pin_final_try() {
+            return Err(told(token, Code::PinFinalTry, "has one try left for its PIN, which is not used up here")
+                .at(pin.origin.clone())
+                .because("Wrong PINs were tried before, and one more would lock the token.")
+                .fix(LOG_IN));
+        }
+        Ok(pin)
+    }
+
+    /// The token refuses it.
+    pub(super) fn refused(&self, token: &Token, error: RvError, now: Option<&TokenInfo>) -> Failure {
+        let failure = match error {
+            RvError::PinLocked => return locked(token).at(self.origin.clone()),
+            RvError::PinExpired => told(token, Code::PinWrong, "wants its PIN changed")
+                .fix("Change the PIN with the software of the token."),
+            _ => told(token, Code::PinWrong, "refuses the PIN"),
+        };
+        let failure = failure.at(self.origin.clone()).because(format!("Its module says {error:?}."));
+        let failure = match now {
+            Some(now) if now.user_pin_locked() => failure.because("It is locked now."),
+            Some(now) if now.user_pin_final_try() => {
+                failure.because("One try is left, which will not be used up here.")
+            }
+            Some(now) if now.user_pin_count_low() => failure.because("Few tries are left."),
+            _ => failure,
+        };
+        failure
+            .because("It was tried once, and this process does not try again; every new start would.")
+            .fix("Correct what the reference to the PIN gives, and only then start it again.")
+    }
+
+    /// The token wants none.
+    pub(super) fn needless(&self, token: &Token) -> Failure {
+        told(token, Code::PassphraseNeedless, "wants no PIN, and there is one")
+            .at(self.origin.clone())
+            .fix("Remove the PIN.")
+    }
+}
+
+fn locked(token: &Token) -> Failure {
+    told(token, Code::PinLocked, "is locked")
+        .because("Too many wrong PINs were tried.")
+        .fix("Unlock it with the software of the token (and its PUK), or ask whoever issued it.")
+}
+
+fn told(token: &Token, code: Code, what: &str) -> Failure {
+    Failure::new(code, format!("The token {} {what}", quoted(&token.label))).at(token.uri.clone())
+}
+
+/// Reads the file of a `pin-source` (RFC 7512, section 2.4).
+fn read(source: &str, origin: &str) -> Result<Secret> {
+    let refused = |why: &str| {
+        Failure::new(Code::ConfigInvalidValue, "The `pin-source` of the URI cannot be used")
+            .at(origin)
+            .because(why)
+            .fix("Write `pin-source=file:/PATH`, or give the PIN as `passphrase`.")
+    };
+    if source.starts_with('|') {
+        return Err(refused("It is a program to run; `passphrase` takes one as {command:PROGRAM ARGUMENTS}."));
+    }
+    let path = source.strip_prefix("file:").unwrap_or(source);
+    let path = PathBuf::from(path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path));
+    if !path.is_absolute() {
+        return Err(refused("It names no file by its absolute path."));
+    }
+    let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| {
+        Failure::new(Code::FileUnreadable, "The file of the PIN cannot be read")
+            .at(path.display().to_string())
+            .at(origin)
+            .because(in_words(&error))
+    })?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+const LOG_IN: &str = "Log in once with the right PIN by other software (`pkcs11-tool --login --test`), which sets the count back; then start this again.";
