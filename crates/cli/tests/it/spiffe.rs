@@ -271,6 +271,34 @@ async fn an_update_during_calls_is_shown_by_the_calls_that_follow() {
     assert_eq!(shown, next.fingerprint);
     // What the agent takes back is not shown any more, and no call goes out without it.
     api.deny();
+    until_refused(&mut host, "svid-missing").await;
+    // The same once more is as good as it was.
+    api.update(&svids);
+    until_answered(&mut host).await;
+    assert_eq!(whoami(&mut host).await, next.fingerprint);
+}
+
+#[tokio::test]
+async fn trust_that_the_agent_takes_back_is_not_used_any_more() {
+    let pki = Pki::new();
+    let (corp, partner) = (pki.trust_domain("corp"), pki.trust_domain("partner"));
+    let api = agent(&pki, &corp);
+    let svid = corp.svid("/agent");
+    let alone = || Svids::default().and("spiffe://corp/agent", &svid, &corp);
+    let federated = || alone().and_federated(&partner);
+    api.update(&federated());
+    let server = server(&pki, &partner.svid("/mcp"), &corp).await;
+    let (mut host, _) = accepted(&pki, &server, &expecting(&api, "spiffe://partner/mcp")).await;
+    for (update, code) in [(alone(), "bundle-missing"), (federated().and_revocations(b"a list"), "crl-invalid")] {
+        api.update(&update);
+        until_refused(&mut host, code).await;
+        api.update(&federated());
+        until_answered(&mut host).await;
+    }
+}
+
+/// Calls until that is refused, with this code.
+async fn until_refused(host: &mut Host, code: &str) {
     let refused = async {
         loop {
             let answer = host.call("whoami", serde_json::json!({})).await;
@@ -279,11 +307,11 @@ async fn an_update_during_calls_is_shown_by_the_calls_that_follow() {
             }
         }
     };
-    let answer = tokio::time::timeout(LIMIT, refused).await.expect("calls are refused");
-    assert_eq!(answer["error"]["data"]["code"], "svid-missing", "{answer:#}");
-    // The same once more is as good as it was.
-    api.update(&svids);
-    let granted = async { while host.call("whoami", serde_json::json!({})).await.get("error").is_some() {} };
-    tokio::time::timeout(LIMIT, granted).await.expect("calls go out again");
-    assert_eq!(whoami(&mut host).await, next.fingerprint);
+    let answer = tokio::time::timeout(LIMIT, refused).await.unwrap_or_else(|_| panic!("calls are not refused: {code}"));
+    assert_eq!(answer["error"]["data"]["code"], code, "{answer:#}");
+}
+
+async fn until_answered(host: &mut Host) {
+    let answered = async { while host.call("whoami", serde_json::json!({})).await.get("error").is_some() {} };
+    tokio::time::timeout(LIMIT, answered).await.unwrap_or_else(|_| panic!("calls do not go out again"));
 }

@@ -178,7 +178,7 @@ impl Shared {
             }
         });
         match &outcome {
-            Err(failure) if is_withdrawal(failure) => self.state().withdrawn = Some(failure.clone()),
+            Err(failure) if replacement.is_withdrawn(failure) => self.state().withdrawn = Some(failure.clone()),
             // The agent gives it again.
             Ok(()) if replacement.is_sound() => self.state().withdrawn = None,
             _ => {}
@@ -221,11 +221,6 @@ impl Generation {
     fn new(number: u64, route: &Arc<Route>, tls: Tls) -> Self {
         Self { number, pool: Arc::new(Pool::new(Dialer::new(Arc::clone(route), tls))) }
     }
-}
-
-/// Whether an agent has taken the identity back, or its last one has expired while it was away.
-fn is_withdrawal(failure: &Failure) -> bool {
-    matches!(failure.code(), Code::SvidMissing | Code::WorkloadUnavailable)
 }
 
 /// How often it is seen to whether files have changed, when requests are sent.

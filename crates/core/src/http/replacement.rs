@@ -97,6 +97,14 @@ impl Replacement {
         self.failed.is_none()
     }
 
+    /// Whether an agent says with it that it has taken identity or trust back, or its last identity
+    /// has expired while it was away.
+    pub(super) fn is_withdrawn(&self, failure: &Failure) -> bool {
+        use Code::{BundleMissing, CrlInvalid, SvidMissing, WorkloadUnavailable};
+        let taken_back = matches!(failure.code(), SvidMissing | BundleMissing | CrlInvalid | WorkloadUnavailable);
+        taken_back && self.settings.spiffe.is_some()
+    }
+
     /// What is to be told of an attempt that failed: once, and not before whoever writes the files
     /// has had the time to finish.
     pub(super) fn note(&mut self) -> Option<Failure> {

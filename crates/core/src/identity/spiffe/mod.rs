@@ -160,10 +160,11 @@ impl Shared {
 }
 
 impl State {
-    /// An SVID that the agent takes back is not used any more (SPIFFE Workload API, section 5.2.1);
-    /// with any other failure the last good one is kept.
+    /// An SVID that the agent takes back is not used any more (SPIFFE Workload API, section 5.2.1), nor
+    /// is trust of which it has revoked something that we cannot tell; with any other failure the last
+    /// good one is kept.
     fn fail(&mut self, failure: Failure) {
-        if failure.code() == Code::SvidMissing && self.held.take().is_some() {
+        if matches!(failure.code(), Code::SvidMissing | Code::CrlInvalid) && self.held.take().is_some() {
             self.version += 1;
         }
         self.trouble = Some(failure);

@@ -43,6 +43,13 @@ pub(super) fn invalid(why: String, settings: &Spiffe) -> Failure {
     place(failure, settings).fix("Tell whoever runs the agent.")
 }
 
+/// Lists of what is revoked, which nobody here reads: to pass over them would be to trust that.
+pub(super) fn revocations(settings: &Spiffe) -> Failure {
+    let failure = Failure::new(Code::CrlInvalid, "The SPIFFE agent gives revocation lists, which are not supported")
+        .because("Without reading them nobody can say which of its certificates are still good.");
+    place(failure, settings).fix("Have the agent give its bundles without revocation lists (field `crl`).")
+}
+
 /// The wanted ID is not among those that there are.
 pub(super) fn no_such_id<'a>(ids: impl Iterator<Item = &'a str>, settings: &Spiffe) -> Failure {
     let mut ids: Vec<_> = ids.map(quoted).collect();

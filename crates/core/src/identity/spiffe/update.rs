@@ -34,14 +34,14 @@ impl Update {
     /// Reads a message of the stream, and picks the SVID that the settings name.
     ///
     /// # Errors
-    /// `svid-missing`, `svid-invalid`.
+    /// `svid-missing`, `svid-invalid`, `crl-invalid`.
     pub(super) fn read(message: &[u8], settings: &Spiffe) -> Result<Self> {
         let invalid = |why: String| trouble::invalid(why, settings);
         let response =
             Response::read(message).map_err(|_| invalid("It cannot be read, or lacks what it must have.".into()))?;
         if response.has_revocations {
             // To pass over them would be to trust what somebody has revoked.
-            return Err(invalid("It has revocation lists, which are not supported.".into()));
+            return Err(trouble::revocations(settings));
         }
         let svid = match &settings.id {
             Some(id) => response.svids.iter().find(|svid| svid.id == id.as_str()),
