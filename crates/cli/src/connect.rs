@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -51,7 +51,7 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
         Ok(journal) => Watch { notes, journal: journal.map(Arc::new) },
         Err(failure) => return bridge(Err(failure), started, &Watch { notes, journal: None }),
     };
-    let remote = open(args, &watch);
+    let remote = args.entry().and_then(|entry| open(entry, started, &watch));
     bridge(remote, started, &watch)
 }
 
@@ -85,24 +85,38 @@ fn misunderstood(error: &clap::Error) -> String {
     }
 }
 
-fn open(args: ConnectArgs, watch: &Watch) -> Result<Remote> {
-    let entry = if args.target.contains("://") {
-        if args.config.is_some() {
-            return Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
-                .fix("Name an entry of the file instead of the URL, or remove --config."));
-        }
-        Entry::from_flags(&args.target, args.settings)
-    } else {
-        config::find(&args.target, args.config.as_deref())?.overridden(args.settings)
+/// Reads files, runs programs and asks tokens, within the time that `initialize` has: a named pipe, a
+/// network folder or a card that does not answer must not keep the host from its answer.
+fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
+    let limit = entry.timeout()?.saturating_sub(started.elapsed());
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let load = move || {
+        let endpoint = entry.resolve();
+        let remote = endpoint.as_ref().map_err(Clone::clone).and_then(Remote::new);
+        // Nobody waits any more when the time is up.
+        let _ = sender.send((endpoint, remote));
     };
-    let endpoint = entry.resolve()?;
+    // What hangs in it hangs until the process ends.
+    std::thread::Builder::new().name("load".into()).spawn(load).map_err(|error| {
+        Failure::new(Code::SystemFailed, "The operating system gives no thread").because(format!("{error}."))
+    })?;
+    let Ok((endpoint, remote)) = receiver.recv_timeout(limit) else {
+        let seconds = limit.as_secs_f64().round();
+        return Err(Failure::new(
+            Code::TimedOut,
+            format!("Certificate, key and references did not come within {seconds} s"),
+        )
+        .because("A file, a program or a token that a setting names does not answer.")
+        .fix("Look for named pipes, folders of a network, programs that wait and cards that hang."));
+    };
+    let endpoint = endpoint?;
     for warning in &endpoint.warnings {
         watch.warn(warning);
     }
     if let Some(journal) = &watch.journal {
         journal.started(endpoint.name.as_deref(), &endpoint.told());
     }
-    let remote = Remote::new(&endpoint)?;
+    let remote = remote?;
     for note in remote.notes() {
         watch.warn(&note);
     }
@@ -179,6 +193,17 @@ impl Observer for Watch {
 }
 
 impl ConnectArgs {
+    fn entry(self) -> Result<Entry> {
+        if !self.target.contains("://") {
+            return Ok(config::find(&self.target, self.config.as_deref())?.overridden(self.settings));
+        }
+        if self.config.is_some() {
+            return Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
+                .fix("Name an entry of the file instead of the URL, or remove --config."));
+        }
+        Ok(Entry::from_flags(&self.target, self.settings))
+    }
+
     fn journal(&self, notes: &Notes) -> Result<Option<Journal>> {
         let detail = match (self.trace, self.trace_bodies) {
             (_, true) => Detail::Bodies,

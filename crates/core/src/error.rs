@@ -101,11 +101,16 @@ impl Failure {
         }
     }
 
-    /// Whether the server refused our certificate in the handshake, so that it processed nothing.
+    /// Whether the server refused our certificate, or seems to.
+    pub(crate) fn is_refused_certificate(&self) -> bool {
+        matches!(self.0.code, Code::CertificateRefused | Code::CertificateExpired)
+    }
+
+    /// Whether it refused it in the handshake, so that it processed nothing. A connection that only
+    /// ended does not say so, and one that had carried answers may have carried out the request.
     pub(crate) fn is_refused_handshake(&self) -> bool {
-        let refused = matches!(self.0.code, Code::CertificateRefused | Code::CertificateExpired);
-        // A connection that only ended says so less surely.
-        refused && self.0.evidence.contains_key("alert")
+        let came = self.0.evidence.get("alert_came");
+        self.is_refused_certificate() && came.is_some_and(|came| came != AFTER_ANSWERS)
     }
 
     /// Says that there was a connection when it failed.
@@ -120,6 +125,9 @@ impl Failure {
     }
 }
 
+/// When an alert came on a connection that had worked before.
+pub(crate) const AFTER_ANSWERS: &str = "after answers of the server";
+
 /// The name in the evidence.
 const CONNECTED: &str = "connected";
 
@@ -131,7 +139,8 @@ impl fmt::Display for Failure {
             write!(f, ": {why}")?;
         }
         if let Some(fix) = self.0.fix.first() {
-            write!(f, ". {fix}")?;
+            let last = self.0.why.first().unwrap_or(&self.0.what);
+            write!(f, "{} {fix}", if last.ends_with('.') { "" } else { "." })?;
         }
         Ok(())
     }

@@ -179,7 +179,11 @@ impl Entry {
         Ok(headers)
     }
 
-    fn timeout(&self) -> Result<Duration> {
+    /// From the start of the process to the answer of `initialize`. Blocks on nothing, unlike [`Entry::resolve`].
+    ///
+    /// # Errors
+    /// `config-invalid-value`.
+    pub fn timeout(&self) -> Result<Duration> {
         match self.settings.timeout {
             None => Ok(DEFAULT_TIMEOUT),
             Some(0) => Err(Failure::new(Code::ConfigInvalidValue, "A timeout of 0 leaves no time to connect")

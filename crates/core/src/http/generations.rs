@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 use tokio::sync::{OwnedMutexGuard, watch};
 
@@ -15,6 +16,7 @@ use super::pool::Pool;
 use super::replacement::Replacement;
 use crate::config::Tls as Settings;
 use crate::error::{Code, Failure, Result};
+use crate::identity::Identity;
 use crate::tls::Tls;
 
 /// The generations of one client, of which one is current.
@@ -38,8 +40,8 @@ struct Shared {
 
 struct State {
     looked: Instant,
-    /// When everything was last loaded because it had to be, not because it looked changed.
-    forced: Option<Instant>,
+    /// When a certificate that was refused may be loaded again, and how long to wait after that.
+    again: Option<(Instant, Duration)>,
     /// Why the current generation must not be used any more, when its agent has taken the identity back.
     withdrawn: Option<Failure>,
     /// How many warnings of the end of the current certificate have been given.
@@ -65,9 +67,9 @@ impl Generations {
         let (replacement, tls) = Replacement::first(settings)?;
         let current = watch::Sender::new(Arc::new(Generation::new(1, &route, tls)));
         let replacement = Arc::new(tokio::sync::Mutex::new(replacement));
-        let state = State { looked: Instant::now(), forced: None, withdrawn: None, warned: 0, news: Vec::new() };
+        let state = State { looked: Instant::now(), again: None, withdrawn: None, warned: 0, news: Vec::new() };
         let shared = Shared { route, current, replacement, state: Mutex::new(state) };
-        shared.warn();
+        shared.warn(true);
         Ok(Self(Arc::new(shared)))
     }
 
@@ -90,12 +92,8 @@ impl Generations {
             // Why nothing newer can be had is told as a note, in time; the current one serves on. So it
             // does when a program or a token takes its time, which goes on without this request; but not
             // when its certificate is of no use any more.
-            let load = self.load(Reason::Changed, turn);
-            if self.0.current().has_ended() {
-                let _ = load.await;
-            } else {
-                let _ = tokio::time::timeout(LOOK_TIME, load).await;
-            }
+            let limit = if self.0.current().has_ended() { LOAD_TIME } else { LOOK_TIME };
+            let _ = tokio::time::timeout(limit, self.load(Reason::Changed, turn)).await;
         }
         self.0.state().withdrawn.clone().map_or_else(|| Ok(self.0.current()), Err)
     }
@@ -111,15 +109,18 @@ impl Generations {
     /// # Errors
     /// Why it could not be loaded.
     pub(super) async fn after_refusal(&self, refused: &Generation) -> Result<Option<Arc<Generation>>> {
-        let turn = Arc::clone(&self.0.replacement).lock_owned().await;
-        // Somebody else may have had the same answer.
-        if self.0.current().number == refused.number {
-            self.load(Reason::Refused, turn).await?;
-        }
+        let load = async {
+            let turn = Arc::clone(&self.0.replacement).lock_owned().await;
+            // Somebody else may have had the same answer.
+            let newer = self.0.current().number != refused.number;
+            if newer { Ok(()) } else { self.load(Reason::Refused, turn).await }
+        };
+        tokio::time::timeout(LOAD_TIME, load).await.unwrap_or_else(|_| {
+            let what = format!("Certificate and key did not come within {} s", LOAD_TIME.as_secs());
+            Err(Failure::new(Code::TimedOut, what))
+        })?;
         let current = self.0.current();
-        let certificate =
-            |generation: &Generation| generation.pool.tls().identity().map(|it| it.facts().fingerprint.clone());
-        Ok((certificate(&current) != certificate(refused)).then_some(current))
+        Ok((current.chain() != refused.chain()).then_some(current))
     }
 
     /// Loads everything anew.
@@ -131,11 +132,18 @@ impl Generations {
         self.load(Reason::Told, turn).await
     }
 
-    /// Ready when requests go out in a later generation than this. As long as somebody waits here,
-    /// it is seen to by a timer.
-    pub(super) async fn outlived(&self, number: u64) {
+    /// Ready when requests go out in a later generation than this, or there is news; whether the first
+    /// is so. As long as somebody waits here, it is seen to by a timer.
+    pub(super) async fn outlived(&self, number: u64) -> bool {
         let mut current = self.0.current.subscribe();
-        while self.current().await.is_ok_and(|current| current.number == number) {
+        loop {
+            if self.current().await.is_ok_and(|current| current.number != number) || self.0.state().withdrawn.is_some()
+            {
+                return true;
+            }
+            if !self.0.state().news.is_empty() {
+                return false;
+            }
             // The sender lives in `self`.
             let _ = tokio::time::timeout(LOOK_OF_STREAMS, current.changed()).await;
         }
@@ -159,22 +167,23 @@ impl Generations {
 impl Shared {
     /// Puts a new generation in the place of the current one, when there is one. It may block.
     fn load(&self, reason: Reason, replacement: &mut Replacement) -> Result<()> {
-        if reason != Reason::Changed {
-            let last = self.state().forced.replace(Instant::now());
-            if reason == Reason::Refused && last.is_some_and(|at| at.elapsed() < LOOK) {
-                return Ok(());
-            }
-        }
         let made = match reason {
+            Reason::Refused if !self.may_load_again() => replacement.when_changed(),
             Reason::Changed => replacement.when_changed(),
             Reason::Refused => replacement.after_refusal(),
             Reason::Told => replacement.now().map(Some).map_err(|failure| replacement.told(&failure)),
         };
         let outcome = made.map(|made| {
             if let Some(tls) = made {
-                let next = Generation::new(self.current().number + 1, &self.route, tls);
-                self.current.send_replace(Arc::new(next));
-                self.state().warned = 0;
+                let next = Arc::new(Generation::new(self.current().number + 1, &self.route, tls));
+                let mut state = self.state();
+                if next.chain() != self.current().chain() {
+                    (state.warned, state.again) = (0, None);
+                }
+                let notes = next.notes().iter().filter(|note| !self.current().notes().contains(note));
+                state.news.extend(notes.map(|note| Failure::new(Code::SecretExposed, note.as_str())));
+                drop(state);
+                self.current.send_replace(next);
             }
         });
         match &outcome {
@@ -185,14 +194,32 @@ impl Shared {
         }
         let note = replacement.note();
         self.state().news.extend(note);
-        self.warn();
+        self.warn(replacement.is_sound());
         outcome
     }
 
-    /// Foresees the end of the current certificate.
-    fn warn(&self) {
+    /// Whether a refused certificate is to be loaded again: at once the first time, and then ever more
+    /// seldom while the same comes of it, since a program may have others made for each.
+    fn may_load_again(&self) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
+        let pause = match state.again {
+            Some((at, _)) if now < at => return false,
+            Some((_, pause)) => (pause * 2).min(LONGEST_PAUSE),
+            None => LOOK,
+        };
+        state.again = Some((now + pause, pause));
+        true
+    }
+
+    /// Foresees the end of the current certificate. Of one that is renewed by itself, the end is news
+    /// only when that fails.
+    fn warn(&self, is_sound: bool) {
         let current = self.current();
         let Some(identity) = current.pool.tls().identity() else { return };
+        if identity.renews_itself() && is_sound {
+            return;
+        }
         let now = OffsetDateTime::now_utc();
         let due = identity.warnings_due(now);
         let mut state = self.state();
@@ -213,6 +240,16 @@ impl Shared {
 }
 
 impl Generation {
+    /// The certificates that it shows.
+    fn chain(&self) -> Option<&[CertificateDer<'static>]> {
+        self.pool.tls().identity().map(Identity::chain)
+    }
+
+    /// What deserves a word of its files.
+    fn notes(&self) -> &[String] {
+        self.pool.tls().identity().map_or(&[], Identity::notes)
+    }
+
     /// Whether its certificate has expired.
     fn has_ended(&self) -> bool {
         self.pool.tls().identity().is_some_and(|identity| identity.facts().not_after < OffsetDateTime::now_utc())
@@ -227,6 +264,10 @@ impl Generation {
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a request waits for that. Longer than files take, and than it takes to write them.
 const LOOK_TIME: Duration = Duration::from_millis(300);
+/// How long a certificate that is refused again and again stays as it is.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// And one whose certificate is of no use: longer than a program may take.
+const LOAD_TIME: Duration = Duration::from_secs(6);
 /// And while a stream stays open and nothing is sent.
 const LOOK_OF_STREAMS: Duration = Duration::from_secs(5);
 

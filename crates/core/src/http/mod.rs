@@ -151,9 +151,10 @@ impl Client {
             .fix("Write the final URL of the endpoint in `url`."))
     }
 
-    /// Ready when requests go out with another identity or trust than this response came in.
-    pub(crate) async fn outlived(&self, generation: u64) {
-        self.generations.outlived(generation).await;
+    /// Ready when there is news to tell, or requests go out with another identity or trust than this
+    /// response came in; whether the second is so.
+    pub(crate) async fn outlived(&self, generation: u64) -> bool {
+        self.generations.outlived(generation).await
     }
 
     /// Its generations of identity and trust, to have the next one made.
@@ -186,25 +187,26 @@ impl Client {
     }
 
     /// Sends the request in the current generation; and once more in the next, when the server has
-    /// refused the certificate of this one, and so processed nothing, and there is another now.
+    /// refused the certificate of this one, and so processed nothing, and there is another now. Where
+    /// it may have processed the request, the next is only made for those that follow.
     async fn exchange(&self, url: &Url, request: &Request, own: &HeaderMap) -> Result<Response> {
         let generation = self.generations.current().await?;
         let sent = request.sent.as_ref();
         let mut first = self.exchange_in(&generation, outgoing(url, request, own)?, sent).await;
-        let refused = match &mut first {
-            Ok(response) => response.refuses_certificate().await,
-            Err(failure) => failure.is_refused_handshake(),
+        let (refused, processed) = match &mut first {
+            Ok(response) => (response.refuses_certificate().await, false),
+            Err(failure) => (failure.is_refused_certificate(), !failure.is_refused_handshake()),
         };
         if !refused {
             return first;
         }
-        if let Some(sent) = sent {
+        if let (Some(sent), false) = (sent, processed) {
             // Not on its way any more, until it is sent again.
             sent.send_replace(false);
         }
         match (self.generations.after_refusal(&generation).await, first) {
-            (Ok(Some(next)), _) => self.exchange_in(&next, outgoing(url, request, own)?, sent).await,
-            (Ok(None), first) => first,
+            (Ok(Some(next)), _) if !processed => self.exchange_in(&next, outgoing(url, request, own)?, sent).await,
+            (Ok(_), first) => first,
             (Err(why), Ok(mut response)) => {
                 response.not_renewed = Some(why);
                 Ok(response)

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
 use super::presented::options;
@@ -36,7 +37,15 @@ impl Replacement {
     /// certificate hears of the server what it says to it.
     pub(super) fn first(settings: &Settings) -> Result<(Self, Tls)> {
         let footprint = Footprint::of(settings);
-        let identity = Identity::load(settings)?;
+        let mut loaded = Identity::load(settings);
+        for pause in &HALF_WRITTEN {
+            // Whoever restarts us right after a renewal may come between certificate and key.
+            if loaded.as_ref().is_err_and(|failure| failure.code() == Code::KeyMismatch) {
+                std::thread::sleep(*pause);
+                loaded = Identity::load(settings);
+            }
+        }
+        let identity = loaded?;
         let tls = Tls::new(identity.clone(), Trust::load(settings, identity.as_ref())?, options(settings))?;
         Ok((Self { settings: settings.clone(), footprint, identity, failed: None }, tls))
     }
@@ -61,13 +70,13 @@ impl Replacement {
 
     /// The next one after a server has refused the certificate; none when everything is as it was.
     pub(super) fn after_refusal(&mut self) -> Result<Option<Tls>> {
-        let before = (self.certificate(), self.footprint.clone());
+        let (chain, footprint) = (self.chain(), self.footprint.clone());
         let tls = self.now()?;
-        Ok((before != (self.certificate(), self.footprint.clone())).then_some(tls))
+        Ok((chain != self.chain() || footprint != self.footprint).then_some(tls))
     }
 
-    fn certificate(&self) -> Option<String> {
-        self.identity.as_ref().map(|identity| identity.facts().fingerprint.clone())
+    fn chain(&self) -> Option<Vec<CertificateDer<'static>>> {
+        self.identity.as_ref().map(|identity| identity.chain().to_vec())
     }
 
     /// The next one, whatever the files look like.
@@ -80,11 +89,17 @@ impl Replacement {
             let next = self.make();
             let footprint = Footprint::of(&self.settings);
             match (next, pauses.next()) {
-                (Ok((settings, identity, tls)), _) if footprint == before => {
+                (Ok((settings, paths, identity, tls)), _)
+                    if footprint == before && paths == Footprint::of(&settings) =>
+                {
+                    let footprint = paths;
                     *self = Self { settings, footprint, identity, failed: None };
                     return Ok(tls);
                 }
                 // Certificate and key are written one after the other, and neither at once.
+                (Err(failure), _) if failure.code() == Code::ReferenceUnresolved => {
+                    return Err(self.not_made(footprint, failure));
+                }
                 (_, Some(pause)) => std::thread::sleep(*pause),
                 (Ok(_), None) => return Err(self.not_made(footprint, still_changing())),
                 (Err(failure), None) => return Err(self.not_made(footprint, failure)),
@@ -110,7 +125,8 @@ impl Replacement {
     pub(super) fn note(&mut self) -> Option<Failure> {
         let failed = self.failed.as_mut().filter(|failed| !failed.told && failed.since.elapsed() >= PATIENCE)?;
         failed.told = true;
-        Some(kept(&failed.failure))
+        let failure = failed.failure.clone();
+        Some(self.kept(&failure))
     }
 
     /// The failure of the last attempt, told now.
@@ -118,47 +134,47 @@ impl Replacement {
         if let Some(failed) = &mut self.failed {
             failed.told = true;
         }
-        kept(failure)
+        self.kept(failure)
     }
 
-    fn make(&self) -> Result<(Settings, Option<Identity>, Tls)> {
+    /// A failure of something new that cannot be used.
+    fn kept(&self, failure: &Failure) -> Failure {
+        let facts = failure.facts();
+        let what = if self.is_withdrawn(failure) {
+            "The SPIFFE agent has taken back what was in use, and nothing goes out without it"
+        } else {
+            "The certificate, key or CA there now cannot be used; those from before stay in use"
+        };
+        // One line is all that stderr has for it.
+        let whole = format!("{} ({}). {}", facts.what, facts.place.join(", "), facts.why.join(" "));
+        let told = Failure::new(facts.code, what).because(whole.trim_end());
+        facts.fix.iter().fold(told, |told, fix| told.fix(fix.as_str()))
+    }
+
+    fn make(&self) -> Result<(Settings, Footprint, Option<Identity>, Tls)> {
         let settings = self.settings.renewed()?;
+        // A program may name other files than before.
+        let paths = Footprint::of(&settings);
         let identity = match &self.identity {
             Some(identity) => identity.renewed(&settings)?,
             None => Identity::load(&settings)?,
         };
         if let Some(identity) = &identity {
-            identity.prove(OffsetDateTime::now_utc())?;
+            identity.prove(self.identity.as_ref(), OffsetDateTime::now_utc())?;
         }
         let tls = Tls::new(identity.clone(), Trust::load(&settings, identity.as_ref())?, options(&settings))?;
-        Ok((settings, identity, tls))
+        Ok((settings, paths, identity, tls))
     }
 
     fn not_made(&mut self, footprint: Footprint, failure: Failure) -> Failure {
         let now = Instant::now();
         let failed = self.failed.take().filter(|failed| failed.footprint == footprint);
-        let pause = failed.as_ref().map_or(PAUSE, |failed| (failed.pause * 2).min(LONGEST_PAUSE));
+        let first = if self.settings.exec.is_some() { PAUSE_OF_PROGRAMS } else { PAUSE };
+        let pause = failed.as_ref().map_or(first, |failed| (failed.pause * 2).min(LONGEST_PAUSE));
         let (since, told) = failed.map_or((now, false), |failed| (failed.since, failed.told));
         self.failed = Some(Failed { footprint, failure: failure.clone(), since, again: now + pause, pause, told });
         failure
     }
-}
-
-/// A failure of something new that cannot be used.
-fn kept(failure: &Failure) -> Failure {
-    let facts = failure.facts();
-    let what = "The certificate, key or CA there now cannot be used; those from before stay in use";
-    let mut told = Failure::new(facts.code, what).because(format!("{}.", facts.what));
-    for why in &facts.why {
-        told = told.because(why.as_str());
-    }
-    for place in &facts.place {
-        told = told.at(place.as_str());
-    }
-    for fix in &facts.fix {
-        told = told.fix(fix.as_str());
-    }
-    told
 }
 
 fn still_changing() -> Failure {
@@ -172,6 +188,8 @@ const HALF_WRITTEN: [Duration; 3] = [Duration::from_millis(20), Duration::from_m
 /// When something new that cannot be used is tried again without having changed: a clock may have
 /// been wrong, a folder not mounted.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A program is not run again sooner.
+const PAUSE_OF_PROGRAMS: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// After this time nobody is still writing.

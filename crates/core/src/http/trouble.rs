@@ -120,3 +120,29 @@ fn is_of_large_head(error: &hyper::Error) -> bool {
         !error.is_remote() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_mtls_testkit::pki::Pki;
+
+    use super::super::replacement::Replacement;
+    use super::*;
+    use crate::config::{Entry, EntrySettings};
+    use crate::tls::Offer;
+
+    #[test]
+    fn an_alert_on_a_connection_that_had_worked_does_not_say_that_nothing_was_processed() {
+        let alice = Pki::new().client("alice");
+        let settings = EntrySettings::new("https://corp.example/").identity(&alice.cert_pem, &alice.key_pem);
+        let (_, tls) = Replacement::first(&Entry::new(settings).resolve().unwrap().tls).unwrap();
+        for (heard, nothing_processed) in [(false, true), (true, false)] {
+            let record = Record::new("corp.example:443".into());
+            record.lock().offer = Offer::Presented;
+            record.lock().alert = Some(rustls::AlertDescription::CertificateRevoked);
+            record.lock().heard = heard;
+            let failure = tls.explain_lost(&record, "");
+            assert!(failure.is_refused_certificate(), "{failure:?}");
+            assert_eq!(failure.is_refused_handshake(), nothing_processed, "{failure:?}");
+        }
+    }
+}

@@ -18,30 +18,37 @@ impl Identity {
     /// The warning itself.
     pub(crate) fn ends_soon(&self, now: OffsetDateTime) -> Failure {
         let end = date(self.facts().not_after, now);
-        Failure::new(Code::CertificateEndsSoon, format!("Your client certificate is valid until {end} only"))
+        let what = format!("Your client certificate ({}) is valid until {end} only", self.place());
+        Failure::new(Code::CertificateEndsSoon, what)
             .at(self.place())
             .at(self.origin())
             .because(format!("It is {}, issued by {}.", quoted(&self.facts().subject), quoted(&self.facts().issuer)))
-            .fix("Renew it; the new files are used as soon as they are there.")
+            .fix(if self.renews_itself() {
+                "Look for why it is not renewed by itself; the warnings before this one say so."
+            } else {
+                "Renew it; the new files are used as soon as they are there."
+            })
             .evidence("certificate", self.facts().fingerprint.clone())
     }
 
     /// Checks of what shall take the place of another identity that it can be used now: a server
-    /// would refuse it else, where it still takes the other.
+    /// would refuse it else, where it still takes the other. The same certificate once more, with
+    /// other files around it, is no worse than it was.
     ///
     /// # Errors
     /// `certificate-expired`, `certificate-refused` for one that is not valid yet, `key-unsupported`
     /// for a key that does not sign.
-    pub(crate) fn prove(&self, now: OffsetDateTime) -> Result<()> {
+    pub(crate) fn prove(&self, before: Option<&Self>, now: OffsetDateTime) -> Result<()> {
         let told = |failure: Failure| failure.at(self.place()).at(self.origin());
         let facts = self.facts();
-        if facts.not_after < now {
+        let same = before.is_some_and(|before| before.facts().fingerprint == facts.fingerprint);
+        if facts.not_after < now && !same {
             let end = date(facts.not_after, now);
             return Err(told(Failure::new(Code::CertificateExpired, format!("The certificate expired on {end}")))
                 .because(format!("It is {}, issued by {}.", quoted(&facts.subject), quoted(&facts.issuer)))
                 .fix("Put a certificate there that is valid."));
         }
-        if facts.not_before > now {
+        if facts.not_before > now && !same {
             let start = date(facts.not_before, now);
             return Err(told(Failure::new(
                 Code::CertificateRefused,
@@ -104,8 +111,8 @@ mod tests {
     fn what_takes_the_place_of_another_is_valid_now() {
         let pki = Pki::new();
         let now = OffsetDateTime::now_utc();
-        assert!(load(&pki.client("alice")).prove(now).is_ok());
-        assert_eq!(load(&pki.expired_client()).prove(now).unwrap_err().code(), Code::CertificateExpired);
-        assert_eq!(load(&pki.not_yet_valid_client()).prove(now).unwrap_err().code(), Code::CertificateRefused);
+        assert!(load(&pki.client("alice")).prove(None, now).is_ok());
+        assert_eq!(load(&pki.expired_client()).prove(None, now).unwrap_err().code(), Code::CertificateExpired);
+        assert_eq!(load(&pki.not_yet_valid_client()).prove(None, now).unwrap_err().code(), Code::CertificateRefused);
     }
 }

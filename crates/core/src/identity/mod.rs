@@ -121,6 +121,16 @@ impl Identity {
         })
     }
 
+    /// Whether its source gives the next one by itself.
+    pub(crate) fn renews_itself(&self) -> bool {
+        self.workload.is_some() || self.renew_at.is_some()
+    }
+
+    /// The certificates that are shown, the leaf first.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
     /// Whether its source will give, or has given, another to use instead. Never blocks.
     #[must_use]
     pub fn is_outdated(&self, now: OffsetDateTime) -> bool {

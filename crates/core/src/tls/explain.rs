@@ -9,7 +9,7 @@ use super::alert::meaning;
 use super::evidence::{Evidence, Offer, Step};
 use super::tap::tls_error;
 use super::{Peer, Tls, untrusted};
-use crate::error::{Code, Failure, quoted};
+use crate::error::{AFTER_ANSWERS, Code, Failure, quoted};
 use crate::identity::Identity;
 use crate::identity::facts::{CertificateFacts, date, distinguished_name};
 
@@ -125,7 +125,11 @@ fn refused_by_alert(evidence: &Evidence, alert: AlertDescription, identity: Opti
                 _ => format!("{told}, and no client certificate was sent."),
             };
             let failure = self::about_ours(evidence, identity, Some(&meaning.name)).because(why);
-            let during = if evidence.step == Step::Handshake { "during the handshake" } else { "after the handshake" };
+            let during = match evidence.step {
+                _ if evidence.heard => AFTER_ANSWERS,
+                Step::Handshake => "during the handshake",
+                _ => "after the handshake",
+            };
             return with_identity(failure, evidence, identity)
                 .evidence("alert", meaning.name)
                 .evidence("alert_came", during);

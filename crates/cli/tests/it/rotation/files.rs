@@ -128,7 +128,7 @@ async fn what_cannot_be_used_is_told_once_and_the_one_before_stays_in_use() {
             ),
             "{last}"
         );
-        assert!(last.contains(what), "{last}");
+        assert!(last.contains(what) && last.contains("combined.pem"), "{last}");
     }
     exchange(&combined, &bob.combined_pem());
     until_the_next_look().await;
@@ -200,7 +200,9 @@ async fn the_end_of_a_certificate_is_foreseen_once_for_each_certificate() {
     let told = async |host: &mcp_mtls_testkit::host::Host| {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let stderr = host.stderr();
-        let end = |line: &str| line.starts_with("warning: Your client certificate is valid until 20");
+        let end = |line: &str| {
+            line.starts_with("warning: Your client certificate (") && line.contains("/current.pem) is valid until 20")
+        };
         assert!(stderr.lines().all(end), "{stderr}");
         stderr.lines().count()
     };

@@ -60,6 +60,8 @@ fn with(pki: &Pki, url: &str, cert: &Path, key: &Path) -> HostBuilder {
 fn exchange(path: &Path, content: &str) {
     let next = path.with_extension("next");
     std::fs::write(&next, content).unwrap_or_else(|e| panic!("no file beside it: {e}"));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&next, mode).unwrap_or_else(|e| panic!("not closed to others: {e}"));
     std::fs::rename(next, path).unwrap_or_else(|e| panic!("not exchanged: {e}"));
 }
 

@@ -44,8 +44,28 @@ async fn it_is_asked_again_before_the_end_and_what_it_said_stays_in_use_when_it_
     at(13).await;
     assert_eq!((whoami(&mut host).await, count()), (alice.fingerprint.clone(), 2), "it fails, once");
     exchange(&output, &printed(&bob, Duration::from_secs(3600)));
-    at(15).await;
+    // A program is not asked again within ten seconds.
+    at(20).await;
+    assert_eq!((whoami(&mut host).await, count()), (alice.fingerprint.clone(), 2), "too early again");
+    at(25).await;
     whoami(&mut host).await;
-    at(17).await;
+    at(27).await;
     assert_eq!((whoami(&mut host).await, count()), (bob.fingerprint, 3));
+}
+
+#[tokio::test]
+async fn the_end_of_what_is_renewed_by_itself_is_no_news() {
+    let pki = Pki::new();
+    let ending = pki.client_ending_in(time::Duration::hours(10));
+    let server = McpServer::start(&pki).await;
+    let output = pki.write("output", ending.combined_pem());
+    let (ca, program) = (pki.server_ca_file(), format!("cat {}", output.display()));
+    let url = server.url();
+    let arguments = [url.as_ref(), "--ca".as_ref(), ca.as_os_str(), "--exec".as_ref(), program.as_ref()];
+    let mut host = host(arguments).spawn();
+    host.initialize(LATEST).await;
+    assert_eq!(whoami(&mut host).await, ending.fingerprint);
+    host.close_stdin();
+    host.wait_exit(Duration::from_secs(5)).await;
+    assert_eq!(host.drained_stderr().await, "");
 }

@@ -47,3 +47,22 @@ async fn the_servers_own_stream_is_opened_again_with_the_new_certificate() {
     rotating.host.recv_method("notifications/two").await;
     assert_eq!(rotating.server.open_streams(), 1);
 }
+
+#[tokio::test]
+async fn what_cannot_be_used_is_told_while_the_stream_alone_is_open() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let mut rotating = Rotating::begun(pki, &alice, McpOptions::default()).await;
+    rotating.server.notify(r#"{"jsonrpc":"2.0","method":"notifications/one"}"#).await;
+    rotating.host.recv_method("notifications/one").await;
+    rotating.put_cert("nothing");
+    let began = std::time::Instant::now();
+    while rotating.host.stderr().is_empty() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(18), "nothing was told");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(rotating.host.stderr().contains("those from before stay in use"), "{}", rotating.host.stderr());
+    rotating.server.notify(r#"{"jsonrpc":"2.0","method":"notifications/two"}"#).await;
+    rotating.host.recv_method("notifications/two").await;
+    assert_eq!(rotating.server.open_streams(), 1, "the stream stays what it was");
+}

@@ -51,13 +51,17 @@ impl Remote {
             match self.open_stream(session, position.last_id.as_ref()).await {
                 Opened::Stream { mut events, generation } => {
                     had_stream = true;
-                    let outlived = self.client.outlived(generation);
-                    tokio::pin!(outlived);
                     loop {
                         let event = tokio::select! {
                             event = events.next() => event,
-                            // It is opened at once where new requests go, and closed here.
-                            () = &mut outlived => continue 'streams,
+                            outlived = self.client.outlived(generation) => {
+                                self.note(outbox);
+                                if outlived {
+                                    // It is opened at once where new requests go, and closed here.
+                                    continue 'streams;
+                                }
+                                continue;
+                            }
                         };
                         let Some(Ok(event)) = event else { break };
                         position.pass(&event);
