@@ -1,13 +1,13 @@
 //! `certs fetch`: saves what a server presents, so that a person can compare it with what its owner says.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mcp_mtls_core::Presented;
 use mcp_mtls_core::config::{Entry, EntrySettings, TlsSettings};
 use mcp_mtls_core::error::{Code, Failure, Result};
-use mcp_mtls_core::identity::facts::{CertificateFacts, date};
+use mcp_mtls_core::identity::facts::CertificateFacts;
 use mcp_mtls_core::identity::pem;
 use mcp_mtls_core::secret::Secret;
 use serde_json::{Value, json};
@@ -27,6 +27,12 @@ pub(crate) struct FetchArgs {
     /// The name to ask for (SNI), and to look for in the certificate, instead of the URL's host.
     #[arg(long, value_name = "NAME_OR_IP")]
     server_name: Option<String>,
+    /// The oldest version of TLS to speak, `1.2` or `1.3` [default: 1.2].
+    #[arg(long, value_name = "VERSION")]
+    min_version: Option<String>,
+    /// `classical` offers no post-quantum key exchange: for networks that lose its larger greeting.
+    #[arg(long, value_name = "KIND")]
+    key_exchange: Option<String>,
     /// Proxy to the server. Without it `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
     #[arg(long, value_name = "URL")]
     proxy: Option<Secret>,
@@ -43,14 +49,14 @@ struct Fetched {
 
 /// Connects, sends nothing, and saves.
 pub(crate) async fn fetch(args: FetchArgs, as_json: bool) -> Result<()> {
-    if args.out.symlink_metadata().is_ok() {
-        return Err(exists(&args.out));
-    }
+    check_free(&args.out)?;
     let url = if args.server.contains("://") { args.server.clone() } else { format!("https://{}", args.server) };
     let mut settings = EntrySettings::default();
     settings.proxy = args.proxy;
     let mut tls = TlsSettings::default();
     tls.server_name = args.server_name;
+    tls.min_version = args.min_version;
+    tls.key_exchange = args.key_exchange;
     settings.tls = Some(tls);
     let endpoint = Entry::from_flags(&url, settings).resolve()?;
     let presented = Presented::by(&endpoint).await?;
@@ -74,10 +80,9 @@ impl Fetched {
             |_| Failure::new(Code::ServerCertificateInvalid, format!("What {server} presents is no certificate"));
         let parse = |der: &Vec<u8>| CertificateFacts::parse(der).map_err(unread);
         let chain = presented.certificates.iter().map(parse).collect::<Result<Vec<_>>>()?;
-        let saved = roots(&chain);
-        match chain.first() {
-            Some(leaf) if saved.is_empty() => Err(no_ca(&server, leaf)),
-            _ => Ok(Self { server, chain, saved, verdict: presented.verdict.clone() }),
+        match chain.as_slice() {
+            [leaf, others @ ..] if presented.linked.is_empty() => Err(no_ca(&server, leaf, others.len())),
+            _ => Ok(Self { server, chain, saved: presented.linked.clone(), verdict: presented.verdict.clone() }),
         }
     }
 
@@ -89,7 +94,7 @@ impl Fetched {
         }));
         blocks.push(render::wrapped(&format!("Saved to {}.", file.display()), 0));
         blocks.push(render::wrapped(&self.in_words(), 0));
-        blocks.extend(self.meaning(now).iter().map(|text| render::wrapped(text, 0)));
+        blocks.extend(self.meaning().iter().map(|text| render::wrapped(text, 0)));
         blocks.join("\n\n")
     }
 
@@ -103,16 +108,16 @@ impl Fetched {
             "server": self.server,
             "file": file,
             "presented": presented.collect::<Vec<_>>(),
-            "verified": self.verdict.is_ok(),
+            "chainVerifies": self.verdict.is_ok(),
             "failure": self.verdict.as_ref().err(),
             "provesOwner": false,
-            "meaning": self.meaning(OffsetDateTime::now_utc()),
+            "meaning": self.meaning(),
         })
     }
 
     fn in_words(&self) -> String {
         match &self.verdict {
-            Ok(()) => "This system's roots vouch for the server and its name, so that `ca` is not needed.".to_owned(),
+            Ok(()) => "This system's roots vouch for these certificates and the name: `ca` is not needed.".to_owned(),
             Err(failure) => {
                 let facts = failure.facts();
                 format!("This system's roots do not vouch for it: {}. {}", facts.what, facts.why.join(" "))
@@ -121,59 +126,71 @@ impl Fetched {
     }
 
     /// What the file is good for, and what nobody has proved.
-    fn meaning(&self, now: OffsetDateTime) -> Vec<String> {
+    fn meaning(&self) -> Vec<&'static str> {
         let mut told = vec![
-            "This proves only what somebody on the path presented, which need not be the server. Before you set `ca` \
+            "This proves only what somebody on the path presented, which need not be the server: certificates are \
+             public, and the connection ends before the server would prove that it has the key. Before you set `ca` \
              to the file, compare each SHA-256 with whoever runs the server, over another channel: by phone, or on \
-             its company's pages."
-                .to_owned(),
+             its company's pages.",
         ];
-        let saved = || self.saved.iter().filter_map(|at| self.chain.get(*at));
-        let until = saved().map(|facts| facts.not_after).min().map_or_else(String::new, |end| date(end, now));
-        if self.saved == [0] {
-            told.push(format!(
-                "The certificate is signed by itself: as `ca` it vouches for this server alone, until {until} or until \
-                 the server gets another one."
-            ));
-        } else if !saved().any(|facts| facts.self_issued) {
-            told.push(format!(
-                "The root is not among them, as is usual. As `ca` the saved CA is believed by itself: for all servers \
-                 that it vouches for, until {until} or until the server changes to another CA. The root, which \
-                 its owner can give you, lasts longer."
-            ));
-        }
+        let mut saved = self.saved.iter().filter_map(|at| self.chain.get(*at));
+        told.push(match self.saved.as_slice() {
+            [0] if self.chain.first().is_some_and(|leaf| leaf.is_ca) => {
+                "The certificate is signed by itself, and is that of a CA: as `ca` it vouches for every server whose \
+                 certificate it signs, not for this one alone."
+            }
+            [0] => {
+                "The certificate is signed by itself, and is not that of a CA: as `ca` it vouches for itself alone, \
+                 until it ends or the server gets another one."
+            }
+            _ if saved.any(|facts| facts.self_issued) => {
+                "As `ca` the file vouches for every server whose certificate one of its CAs signs."
+            }
+            _ => {
+                "The root is not among them, as is usual. As `ca` the saved CA is believed by itself: for every server \
+                 whose certificate it signs, until this server changes to another CA. The root, which its owner can \
+                 give you, lasts longer."
+            }
+        });
         told
     }
 }
 
-/// Which of the chain could be believed as `ca`: a leaf that signed itself, or the CAs above the leaf.
-/// What else was presented has nothing to do with it.
-fn roots(chain: &[CertificateFacts]) -> Vec<usize> {
-    let Some(leaf) = chain.first() else { return Vec::new() };
-    if leaf.self_issued {
-        return vec![0];
+/// Refuses a file that is there, before anybody connects.
+fn check_free(file: &Path) -> Result<()> {
+    if file.is_dir() {
+        return Err(Failure::new(Code::FileUnwritable, "The file cannot be written")
+            .at(file.display().to_string())
+            .because("It is a folder.")
+            .fix("Add the name of a new file in it."));
     }
-    let mut roots = Vec::new();
-    let mut below = leaf;
-    while let Some((at, above)) = chain
-        .iter()
-        .enumerate()
-        .find(|(at, facts)| *at > 0 && !roots.contains(at) && facts.is_ca && facts.subject_der == below.issuer_der)
-    {
-        roots.push(at);
-        below = above;
-    }
-    roots
+    if file.symlink_metadata().is_ok() { Err(exists(file)) } else { Ok(()) }
 }
 
+/// Writes the file whole or not at all: half of it would stand in the way of the next try.
 fn save(file: &Path, text: &str) -> Result<()> {
-    let created = std::fs::File::options().write(true).create_new(true).open(file);
-    created.and_then(|mut created| created.write_all(text.as_bytes())).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => exists(file),
-        _ => Failure::new(Code::FileUnwritable, "The file cannot be written")
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = beside().tempfile_in(folder).and_then(|mut beside| {
+        beside.write_all(text.as_bytes())?;
+        beside.persist_noclobber(file).map_err(|refused| refused.error)
+    });
+    written.map(drop).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(file),
+        kind => Failure::new(Code::FileUnwritable, "The file cannot be written")
             .at(file.display().to_string())
-            .because(format!("{error}.")),
+            .because(match kind {
+                io::ErrorKind::NotFound => "Its folder is not there.".to_owned(),
+                _ => format!("{error}."),
+            }),
     })
+}
+
+/// A file that all may read whom the umask lets: certificates are public.
+fn beside() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 fn exists(file: &Path) -> Failure {
@@ -182,12 +199,16 @@ fn exists(file: &Path) -> Failure {
         .fix("Choose another name, or remove it if what it vouches for is not believed any more.")
 }
 
-fn no_ca(server: &str, leaf: &CertificateFacts) -> Failure {
+fn no_ca(server: &str, leaf: &CertificateFacts, others: usize) -> Failure {
+    let own = leaf.describe(OffsetDateTime::now_utc());
     Failure::new(
         Code::MaterialInvalid,
-        format!("{server} presents no CA certificate, so that there is nothing to save"),
+        format!("{server} presents no CA certificate that signed its own, so that there is nothing to save"),
     )
-    .because(format!("It presents its own certificate alone: {}.", leaf.describe(OffsetDateTime::now_utc())))
+    .because(match others {
+        0 => format!("It presents its own certificate alone: {own}."),
+        _ => format!("Of the {} certificates that it presents, none signed its own: {own}.", others + 1),
+    })
     .because(format!("The issuer is {}.", leaf.issuer))
     .because(format!("Its SHA-256 is {}, the pin of its key {}.", leaf.fingerprint, leaf.pin()))
     .fix("Get the certificate of that CA from whoever runs the server.")

@@ -78,7 +78,7 @@ pub(super) fn certificate(facts: &CertificateFacts, all: &[Shown], now: OffsetDa
     let issuer = if facts.self_issued { "itself" } else { &facts.issuer };
     tell("issuer", issuer);
     if !facts.names.is_empty() {
-        tell("names", &facts.names.join(", "));
+        tell("names", &first(&facts.names).join(", "));
     }
     tell("valid from", &start(facts, now, paint));
     tell("until", &end(facts, now, paint));
@@ -138,13 +138,27 @@ fn usage(facts: &CertificateFacts) -> String {
     if facts.is_ca {
         usages.push("CA".to_owned());
     }
-    usages.extend(facts.extended_key_usages.iter().chain(&facts.key_usages).cloned());
+    usages.extend(first(&facts.extended_key_usages));
+    usages.extend(facts.key_usages.iter().cloned());
     if usages.is_empty() { "not limited".to_owned() } else { usages.join(", ") }
+}
+
+/// The first of what a certificate may hold thousands of.
+fn first(words: &[String]) -> Vec<String> {
+    let mut told: Vec<_> = words.iter().take(TOLD).cloned().collect();
+    match words.len() - told.len() {
+        0 => {}
+        rest => told.push(format!("and {rest} more")),
+    }
+    told
 }
 
 fn field(label: &str, value: &str, paint: Paint) -> String {
     let label = format!("    {label:<12}");
     render::beside(&paint.ink(Ink::Faint, &label), label.len(), value)
 }
+
+/// How many names, or extended key usages, are told of one certificate.
+const TOLD: usize = 5;
 
 const SOON: Duration = Duration::days(7);

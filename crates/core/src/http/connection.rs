@@ -8,7 +8,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use url::{Host, Url};
@@ -22,7 +21,7 @@ use super::trouble::slow_step;
 use super::{Body, Response};
 use crate::config::told;
 use crate::error::{Code, Failure, Result};
-use crate::tls::{Peer, Record, Step, Tap, Tls, dial};
+use crate::tls::{Peer, Record, Seen, Step, Tap, Tls, dial};
 
 /// The way to one origin, which stays the same whoever we are.
 #[derive(Debug)]
@@ -98,8 +97,8 @@ impl Dialer {
         self.within(record, Box::pin(self.connect(record, tasks))).await
     }
 
-    /// The certificates that the server presents, and whether they would be believed, within the time limit.
-    pub(super) async fn presented(&self, tasks: &Spawner) -> Result<(Vec<CertificateDer<'static>>, Result<()>)> {
+    /// What the server presents, within the time limit.
+    pub(super) async fn presented(&self, tasks: &Spawner) -> Result<Seen> {
         let record = self.record();
         self.within(&record, async {
             let stream = self.reach(&record, tasks).await?;

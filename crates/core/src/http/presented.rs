@@ -7,7 +7,7 @@ use super::proxy;
 use super::tasks::Tasks;
 use crate::config::{self, Endpoint};
 use crate::error::{Code, Failure, Result};
-use crate::tls::{Options, Tls};
+use crate::tls::{Options, Seen, Tls};
 use crate::trust::Trust;
 
 /// What a server presents of itself. Only its connection has been looked at: no request was sent, and
@@ -17,7 +17,12 @@ use crate::trust::Trust;
 pub struct Presented {
     /// The certificates in DER, the server's own first, as it sends them.
     pub certificates: Vec<Vec<u8>>,
-    /// Whether a connection with these settings would believe the server, and why not.
+    /// The places in `certificates` of those that could be believed as `ca`, the lowest first: the CAs above
+    /// the server's own certificate, each proved by a signature, or that certificate itself when it signed itself.
+    /// Where this system's roots vouch for the chain, they are on the path to such a root.
+    pub linked: Vec<usize>,
+    /// Whether a connection with these settings would believe the certificates for this name, and why not. That
+    /// the server has the key is not looked at.
     pub verdict: Result<()>,
 }
 
@@ -36,8 +41,8 @@ impl Presented {
         let dialer = Dialer::new(Arc::new(Route::new(&endpoint.url, proxy, endpoint.timeout)?), tls);
         // The work of a tunnel, which ends with this.
         let tasks = Tasks::default();
-        let (certificates, verdict) = dialer.presented(&tasks.spawner()).await?;
-        Ok(Self { certificates: certificates.into_iter().map(|der| der.to_vec()).collect(), verdict })
+        let Seen { certificates, linked, verdict } = dialer.presented(&tasks.spawner()).await?;
+        Ok(Self { certificates: certificates.into_iter().map(|der| der.to_vec()).collect(), linked, verdict })
     }
 }
 

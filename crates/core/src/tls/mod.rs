@@ -14,6 +14,7 @@ mod untrusted;
 pub(crate) use dial::dial;
 pub(crate) use evidence::{Offer, Record, Step};
 pub(crate) use listening::Listening;
+pub(crate) use presented::Seen;
 pub(crate) use tap::Tap;
 
 use std::fmt;

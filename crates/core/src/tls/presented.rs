@@ -18,6 +18,17 @@ use super::{Peer, Record, Tls, explain, server_name, untrusted};
 use crate::error::{Code, Failure, Result};
 use crate::trust::Presented;
 
+/// What a server presents.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// The leaf first.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// The places of those that could be believed as `ca`.
+    pub(crate) linked: Vec<usize>,
+    /// Whether a connection would believe it.
+    pub(crate) verdict: Result<()>,
+}
+
 /// Takes what is presented, and refuses it.
 #[derive(Debug)]
 struct Onlooker {
@@ -26,17 +37,11 @@ struct Onlooker {
 }
 
 impl Tls {
-    /// The certificates that the server presents, the leaf first, and whether a connection would
-    /// believe them. The connection ends here.
+    /// What the server presents. The connection ends here.
     ///
     /// # Errors
     /// Every failure of a handshake before the server's certificate.
-    pub(crate) async fn presented<S>(
-        &self,
-        stream: S,
-        host: &Host,
-        record: &Record,
-    ) -> Result<(Vec<CertificateDer<'static>>, Result<()>)>
+    pub(crate) async fn presented<S>(&self, stream: S, host: &Host, record: &Record) -> Result<Seen>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -54,15 +59,16 @@ impl Tls {
             // The verifier refuses, so that there is no such end.
             (None, Ok(_)) => return Err(Failure::new(Code::TlsFailed, "The server presents no certificate")),
         };
+        let presented = Presented { leaf, intermediates, name: &name, now: UnixTime::now() };
         // The system may have no roots; that says nothing of the server.
         let verdict = roots.and_then(|()| {
-            let presented = Presented { leaf, intermediates, name: &name, now: UnixTime::now() };
             let refusal = self.trust.verify(presented);
             let mut evidence = record.lock();
             evidence.server_chain.clone_from(&seen);
             refusal.map_err(|refusal| untrusted::explain(self, &evidence, &refusal, Peer::Server))
         });
-        Ok((seen, verdict))
+        let linked = self.trust.linked(presented);
+        Ok(Seen { certificates: seen, linked, verdict })
     }
 }
 

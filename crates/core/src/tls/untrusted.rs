@@ -248,7 +248,11 @@ impl Untrusted<'_> {
     }
 
     fn fetch(&self, why: &str) -> String {
-        format!("{why}: mcp-mtls certs fetch {} --out FILE.", self.target)
+        let name = match (&self.tls.options.server_name, self.peer) {
+            (Some(name), Peer::Server) => format!(" --server-name {name}"),
+            _ => String::new(),
+        };
+        format!("{why}: mcp-mtls certs fetch {}{name} --out FILE.", self.target)
     }
 
     fn subject(&self) -> String {

@@ -1,6 +1,7 @@
 //! Whom we believe: the roots that a server's certificate must lead to, and what it must show besides.
 
 mod exact;
+mod linked;
 mod path;
 mod pins;
 mod refusal;

@@ -93,6 +93,14 @@ impl Identity {
         other
     }
 
+    /// The same identity, which presents this between its certificate and the rest.
+    #[must_use]
+    pub fn presents_first(&self, der: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+        let mut other = self.clone();
+        other.chain.splice(1..1, der);
+        other
+    }
+
     /// The leaf, then intermediates, for rustls.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         self.chain.clone()

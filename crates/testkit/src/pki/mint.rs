@@ -34,6 +34,11 @@ impl Authority {
         Self { der, issuer: Issuer::new(params, key) }
     }
 
+    /// A certificate of this CA for the key of another, under that one's name.
+    pub(super) fn adopt(&self, other: &Self, name: &str) -> CertificateDer<'static> {
+        authority_params(name).signed_by(other.issuer.key(), &self.issuer).expect("a CA certificate").der().clone()
+    }
+
     /// A certificate for a key of which only the public half is here, as `SubjectPublicKeyInfo` in DER.
     pub(super) fn sign_public(&self, leaf: &Leaf, public_key_der: &[u8]) -> CertificateDer<'static> {
         let key = SubjectPublicKeyInfo::from_der(public_key_der).expect("a public key");

@@ -41,10 +41,10 @@ impl Pki {
     #[must_use]
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("mcp-mtls-pki-").tempdir().expect("a temporary folder");
-        let server_ca = Authority::root("Testkit Server CA");
+        let server_ca = Authority::root(SERVER_CA);
         let pki = Self {
             dir,
-            server_intermediate: server_ca.intermediate("Testkit Server Intermediate"),
+            server_intermediate: server_ca.intermediate(SERVER_INTERMEDIATE),
             server_ca,
             client_ca: Authority::root("Testkit Client CA"),
             names: Mutex::default(),
@@ -238,6 +238,25 @@ impl Pki {
         Identity::write(self, &format!("self-signed-{form:?}"), KeyKind::P256, vec![cert], &key.serialize_der())
     }
 
+    /// A server of the intermediate CA for `localhost` and so many other names.
+    pub fn server_identity_of_many_names(&self, others: usize) -> ServerIdentity {
+        let names: Vec<_> = (0..others).map(|number| format!("name{number}.example")).collect();
+        let names: Vec<_> = std::iter::once("localhost").chain(names.iter().map(String::as_str)).collect();
+        let rest = vec![self.server_intermediate.der()];
+        self.keep_chain(&Leaf::server("server-of-many-names", &names), &self.server_intermediate, rest)
+    }
+
+    /// A CA with the names of the one between, and with another key: it has signed nothing that others present.
+    pub fn forged_server_intermediate_der(&self) -> CertificateDer<'static> {
+        Authority::root(SERVER_CA).intermediate(SERVER_INTERMEDIATE).der()
+    }
+
+    /// The CA between, certified by a stranger, and that stranger: signatures lead from it to them, too.
+    pub fn adopted_server_intermediate_der(&self) -> [CertificateDer<'static>; 2] {
+        let stranger = Authority::root("Unrelated CA");
+        [stranger.adopt(&self.server_intermediate, SERVER_INTERMEDIATE), stranger.der()]
+    }
+
     /// The CA between the server CA and [`server_identity_of_intermediate`](Self::server_identity_of_intermediate).
     pub fn server_intermediate_der(&self) -> CertificateDer<'static> {
         self.server_intermediate.der()
@@ -287,6 +306,9 @@ pub enum SelfSigned {
 pub fn pem(label: &str, der: &[u8]) -> String {
     keys::pem(label, der)
 }
+
+const SERVER_CA: &str = "Testkit Server CA";
+const SERVER_INTERMEDIATE: &str = "Testkit Server Intermediate";
 
 /// The names under which servers of a test are reached.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

@@ -101,7 +101,7 @@ async fn greeting(pki: &Pki, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// One TLS record without its head.
-async fn record(tcp: &mut TcpStream) -> Vec<u8> {
+pub(super) async fn record(tcp: &mut TcpStream) -> Vec<u8> {
     let mut head = [0; 5];
     tcp.read_exact(&mut head).await.expect("the head of a record");
     let mut body = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
@@ -110,7 +110,7 @@ async fn record(tcp: &mut TcpStream) -> Vec<u8> {
 }
 
 /// The `supported_groups` of a greeting (RFC 8446, section 4.2.7).
-fn groups(hello: &[u8]) -> Vec<u16> {
+pub(super) fn groups(hello: &[u8]) -> Vec<u16> {
     let number = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
     // Type and length, version, random; then session, suites and compressions, each behind its length.
     let mut at = 4 + 2 + 32;
@@ -129,4 +129,4 @@ fn groups(hello: &[u8]) -> Vec<u16> {
     Vec::new()
 }
 
-const X25519MLKEM768: u16 = 0x11ec;
+pub(super) const X25519MLKEM768: u16 = 0x11ec;
