@@ -1,16 +1,20 @@
 //! `mcp-mtls connect`: what a host runs.
 
+use std::cell::OnceCell;
+use std::future::ready;
 use std::io::IsTerminal as _;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use mcp_mtls_core::bridge;
 use mcp_mtls_core::config::{self, Entry, EntrySettings};
 use mcp_mtls_core::error::{Code, Failure, Result};
-use mcp_mtls_core::remote::{Observer, Passage, Remote};
+use mcp_mtls_core::remote::{Observer, Passage, Remote, Renewer};
 
 use crate::journal::{Detail, Journal};
 use crate::render::Notes;
@@ -49,10 +53,10 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
     let notes = Notes::default();
     let watch = match args.journal(&notes) {
         Ok(journal) => Watch { notes, journal: journal.map(Arc::new) },
-        Err(failure) => return bridge(Err(failure), started, &Watch { notes, journal: None }),
+        Err(failure) => return bridge(ready(Err(failure)), started, &Watch { notes, journal: None }),
     };
-    let remote = args.entry().and_then(|entry| open(entry, started, &watch));
-    bridge(remote, started, &watch)
+    let opening = async { open(args.entry()?, started, &watch).await };
+    bridge(opening, started, &watch)
 }
 
 /// What `run` does when the arguments cannot be understood: a host shows the answer to its
@@ -60,7 +64,7 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
 pub(crate) fn refuse(error: &clap::Error, started: Instant) -> Result<ExitCode> {
     let failure = Failure::new(Code::UsageInvalid, format!("mcp-mtls cannot be started: {}", misunderstood(error)))
         .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
-    bridge(Err(failure), started, &Watch::default())
+    bridge(ready(Err(failure)), started, &Watch::default())
 }
 
 /// What is wrong, with the names of flags alone: any other argument may be a secret that lost its quotation marks.
@@ -87,28 +91,22 @@ fn misunderstood(error: &clap::Error) -> String {
 
 /// Reads files, runs programs and asks tokens, within the time that `initialize` has: a named pipe, a
 /// network folder or a card that does not answer must not keep the host from its answer.
-fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
+async fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
     let limit = entry.timeout()?.saturating_sub(started.elapsed());
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let load = move || {
+    // What hangs in it hangs until the process ends.
+    let load = tokio::task::spawn_blocking(move || {
         let endpoint = entry.resolve();
         let remote = endpoint.as_ref().map_err(Clone::clone).and_then(Remote::new);
-        // Nobody waits any more when the time is up.
-        let _ = sender.send((endpoint, remote));
-    };
-    // What hangs in it hangs until the process ends.
-    std::thread::Builder::new().name("load".into()).spawn(load).map_err(|error| {
-        Failure::new(Code::SystemFailed, "The operating system gives no thread").because(format!("{error}."))
-    })?;
-    let Ok((endpoint, remote)) = receiver.recv_timeout(limit) else {
+        (endpoint, remote)
+    });
+    let Ok(loaded) = tokio::time::timeout(limit, load).await else {
         let seconds = limit.as_secs_f64().round();
-        return Err(Failure::new(
-            Code::TimedOut,
-            format!("Certificate, key and references did not come within {seconds} s"),
-        )
-        .because("A file, a program or a token that a setting names does not answer.")
-        .fix("Look for named pipes, folders of a network, programs that wait and cards that hang."));
+        let what = format!("Certificate, key and references did not come within {seconds} s");
+        return Err(Failure::new(Code::TimedOut, what)
+            .because("A file, a program or a token that a setting names does not answer.")
+            .fix("Look for named pipes, folders of a network, programs that wait and cards that hang."));
     };
+    let (endpoint, remote) = loaded.unwrap_or_else(|error| resume_unwind(error.into_panic()));
     let endpoint = endpoint?;
     for warning in &endpoint.warnings {
         watch.warn(warning);
@@ -123,26 +121,39 @@ fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
     Ok(remote)
 }
 
-fn bridge(remote: Result<Remote>, started: Instant, watch: &Watch) -> Result<ExitCode> {
-    if std::io::stdin().is_terminal()
-        && let Err(failure) = remote
-    {
-        return Err(failure);
-    }
-    let renewer = remote.as_ref().ok().map(Remote::renewer);
+fn bridge(opening: impl Future<Output = Result<Remote>>, started: Instant, watch: &Watch) -> Result<ExitCode> {
+    let mut told_to_person = None;
     let outcome = crate::on_runtime(async {
+        let renewer = OnceCell::<Renewer>::new();
+        // Signals are heeded before anything is opened: that may run programs, which must not outlive us.
+        let mut stop = pin!(stdio::stop()?);
         let renewals = stdio::at_each_hangup(async || {
-            if let Some(renewer) = &renewer
+            if let Some(renewer) = renewer.get()
                 && let Err(failure) = renewer.renew().await
             {
                 watch.note(&failure);
             }
         })?;
+        let remote = tokio::select! {
+            remote = opening => remote,
+            () = &mut stop => return Ok(()),
+        };
+        match &remote {
+            Ok(remote) => drop(renewer.set(remote.renewer())),
+            Err(failure) if std::io::stdin().is_terminal() => {
+                told_to_person = Some(failure.clone());
+                return Ok(());
+            }
+            Err(_) => {}
+        }
         tokio::select! {
-            outcome = bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stdio::stop()?, watch.clone()) => outcome,
+            outcome = bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stop, watch.clone()) => outcome,
             never = renewals => match never {},
         }
     });
+    if let Some(failure) = told_to_person {
+        return Err(failure);
+    }
     // Told here, and not by the caller, since a host may leave stderr unread.
     if let Some(journal) = &watch.journal {
         journal.ended(outcome.as_ref().err());

@@ -88,8 +88,9 @@ fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
         Failure::new(Code::SystemFailed, "The operating system gives no event queue").because(format!("{error}."))
     })?;
     let outcome = runtime.block_on(work);
-    // A thread may still wait for a line on stdin that will never come.
+    // A thread may still wait for a line on stdin that will never come, or for a program, which must not outlive us.
     runtime.shutdown_background();
+    mcp_mtls_core::config::end_programs();
     outcome
 }
 

@@ -54,3 +54,51 @@ async fn it_runs_once_for_many_calls_and_prints_what_the_server_sees() {
     assert_eq!(error["data"]["code"], "exec-failed", "{error}");
     assert_eq!(server.verified().len(), verified.len(), "nothing goes out without the certificate");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_ends_with_us_whether_we_start_or_renew() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::on(TlsServer::builder(&pki), McpOptions::default()).await;
+    let (script, ca) = (pki.dir().join("vault-cert"), pki.server_ca_file());
+    pki.write("identity.pem", client.combined_pem());
+    // It and what it starts.
+    let hang = "sleep 600 & echo $$ $! > \"$1.new\"; mv \"$1.new\" \"$1\"; wait";
+    pki.write(
+        "vault-cert",
+        format!("test -e \"$1.good\" && cat '{}/identity.pem' || {{ {hang}; }}\n", pki.dir().display()),
+    );
+    for (name, runs) in [("start", false), ("renewal", true)] {
+        let mark = pki.dir().join(name);
+        let exec = format!("sh '{}' '{}'", script.display(), mark.display());
+        if runs {
+            pki.write("renewal.good", "");
+        }
+        let url = server.url();
+        let flags = [Path::new(&url), Path::new("--ca"), ca.as_ref(), Path::new("--exec"), exec.as_ref()];
+        let mut bridge = host(flags).spawn();
+        if runs {
+            bridge.initialize(LATEST).await;
+            std::fs::remove_file(pki.dir().join("renewal.good")).expect("it is there");
+            bridge.signal("HUP");
+        }
+        eventually("the program runs", || mark.exists()).await;
+        bridge.signal("TERM");
+        bridge.wait_exit(Duration::from_secs(4)).await;
+        let pids = std::fs::read_to_string(&mark).expect("it is there");
+        // Killed, if not yet buried by the process that takes over orphans.
+        let gone =
+            |pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+        eventually(&format!("{name}: {pids} are gone"), || pids.split_whitespace().all(gone)).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(4), "not so: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

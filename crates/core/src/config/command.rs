@@ -11,7 +11,7 @@ use crate::secret::Secret;
 /// Runs a program without a shell; its standard output, trimmed, is the value.
 pub(super) fn run(line: &str, folder: Option<&Path>, origin: &Origin) -> Result<Secret> {
     let words = shlex::split(line).unwrap_or_default().into_iter().map(Secret::new).collect();
-    let Some(program) = Program::new(words, folder, origin)? else {
+    let Some(program) = Program::new(words, Vec::new(), folder, origin)? else {
         return Err(unresolved("The command of a reference cannot be read".into(), origin)
             .fix("Close its quotation marks. Words are split as a POSIX shell does, without expansion."));
     };

@@ -21,6 +21,25 @@ pub(super) fn resolve(written: &Secret, folder: Option<&Path>, origin: &Origin) 
     Template::read(written, folder, origin)?.fill()
 }
 
+/// The same, and what each reference gave.
+pub(super) fn resolve_with_references(
+    written: &Secret,
+    folder: Option<&Path>,
+    origin: &Origin,
+) -> Result<(Secret, Vec<Secret>)> {
+    let mut given = Vec::new();
+    let mut texts = Vec::new();
+    for part in parse(written.expose(), origin)? {
+        let is_literal = matches!(part, Part::Literal(_));
+        let text = Template::of(vec![part], folder, origin)?.fill()?;
+        if !is_literal {
+            given.push(text.clone());
+        }
+        texts.push(text);
+    }
+    Ok((joined(&texts), given))
+}
+
 /// A value whose references are known, so that its files and programs can be asked again.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
@@ -40,6 +59,10 @@ enum Piece {
 impl Template {
     /// Finds the references in `written`; variables are replaced at once, since ours do not change.
     pub(super) fn read(written: &Secret, folder: Option<&Path>, origin: &Origin) -> Result<Self> {
+        Self::of(parse(written.expose(), origin)?, folder, origin)
+    }
+
+    fn of(parts: Vec<Part<'_>>, folder: Option<&Path>, origin: &Origin) -> Result<Self> {
         let piece = |part| {
             Ok(match part {
                 Part::Literal(text) => Piece::Fixed(Secret::new(text.to_owned())),
@@ -48,7 +71,7 @@ impl Template {
                 Part::Command(line) => Piece::Command(Secret::new(line.to_owned())),
             })
         };
-        let pieces = parse(written.expose(), origin)?.into_iter().map(piece).collect::<Result<_>>()?;
+        let pieces = parts.into_iter().map(piece).collect::<Result<_>>()?;
         Ok(Self { pieces, folder: folder.map(Path::to_owned), origin: origin.clone() })
     }
 

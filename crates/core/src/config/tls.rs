@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::endpoint::told;
 use super::material::{Material, Module, Passphrase};
 use super::origin::Origin;
-use super::reference::{expand, resolve};
+use super::reference::{expand, resolve, resolve_with_references};
 use super::verification::Pin;
 use super::{Entry, Exec, Program, Spiffe, TlsSettings};
 use crate::error::{Code, Failure, Result};
@@ -159,8 +159,13 @@ impl Entry {
                 .fix("Keep one of them."));
         }
         let folder = self.folder(&origin);
-        let words = written.words().iter().map(|word| resolve(word, folder, &origin)).collect::<Result<_>>()?;
-        Program::new(words, folder, &origin)?.ok_or_else(|| {
+        let (mut words, mut references) = (Vec::new(), Vec::new());
+        for word in written.words() {
+            let (word, given) = resolve_with_references(word, folder, &origin)?;
+            words.push(word);
+            references.extend(given);
+        }
+        Program::new(words, references, folder, &origin)?.ok_or_else(|| {
             let failure = Failure::new(Code::ConfigInvalidValue, "`exec` names no program").at(origin.to_string());
             match origin {
                 Origin::Flag(_) => failure.fix(

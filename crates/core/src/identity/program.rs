@@ -91,7 +91,7 @@ fn read(text: &str) -> Result<Printed, Unusable> {
         return Err(Unusable::new("It is neither PEM (there is no `-----BEGIN` line) nor JSON."));
     }
     let pem = pem::read(text.as_bytes()).map_err(|problem| Unusable::new(problem.sentence()))?;
-    Ok(Printed { pem, until: None, token: false })
+    Ok(Printed { pem: without_labels(pem), until: None, token: false })
 }
 
 fn credential(text: &str) -> Result<Printed, Unusable> {
@@ -102,15 +102,16 @@ fn credential(text: &str) -> Result<Printed, Unusable> {
     })?;
     match read.kind.as_deref() {
         Some("ExecCredential") => {}
-        Some(kind) => return Err(Unusable::other_json(format!("It is JSON whose `kind` is {}.", quoted(kind)))),
-        None => return Err(Unusable::other_json("It is JSON without `kind`.".to_owned())),
+        // Not repeated, here and below: nobody knows what a program prints where it should not.
+        Some(_) => return Err(Unusable::other_json("It is JSON whose `kind` is not `ExecCredential`.")),
+        None => return Err(Unusable::other_json("It is JSON without `kind`.")),
     }
     match read.api_version.as_deref() {
         Some("client.authentication.k8s.io/v1" | "client.authentication.k8s.io/v1beta1") => {}
         other => {
-            let version = other.map_or_else(|| "not there".to_owned(), quoted);
+            let what = if other.is_some() { "is another one" } else { "is not there" };
             return Err(Unusable::new(format!(
-                "The `apiVersion` of its ExecCredential is {version}; known are client.authentication.k8s.io/v1 and v1beta1."
+                "The `apiVersion` of its ExecCredential {what}; known are client.authentication.k8s.io/v1 and v1beta1."
             )));
         }
     }
@@ -144,10 +145,18 @@ fn credential(text: &str) -> Result<Printed, Unusable> {
     }
     let until = status.expiration_timestamp.as_deref().map(|written| {
         OffsetDateTime::parse(written, &Rfc3339).map_err(|_| {
-            Unusable::new(format!("Its `status.expirationTimestamp` is no time of RFC 3339: {}.", quoted(written)))
+            Unusable::new("Its `status.expirationTimestamp` is no time of RFC 3339, such as 2030-01-31T12:00:00Z.")
         })
     });
-    Ok(Printed { pem: both, until: until.transpose()?, token })
+    Ok(Printed { pem: without_labels(both), until: until.transpose()?, token })
+}
+
+/// The same without the labels of blocks that are not wanted, which may be anything.
+fn without_labels(mut pem: Pem) -> Pem {
+    if !pem.others.is_empty() {
+        pem.others = vec!["something else".to_owned()];
+    }
+    pem
 }
 
 /// The key of one of the certificates, and the place of that in the chain; none when no key is.
@@ -156,13 +165,13 @@ fn own_key(program: &Program, pem: &Pem, chain: &Chain) -> Result<Option<(usize,
     if chain.is_empty() {
         return Err(lacks("certificate"));
     }
-    if let ([], Some(key)) = (&pem.keys[..], pem.encrypted_keys.first()) {
+    if pem.keys.is_empty() && !pem.encrypted_keys.is_empty() {
         return Err(failure(
             Code::KeyEncrypted,
             "The private key that the program of `exec` prints is encrypted",
             program,
         )
-        .because(format!("Its encryption is {}; there is no passphrase for what a program prints.", key.encryption()))
+        .because("There is no passphrase for what a program prints.")
         .fix("Have the program print the key unencrypted; it goes through a pipe, and to no disk."));
     }
     if pem.keys.is_empty() {
@@ -247,7 +256,7 @@ impl Unusable {
         Self { why: why.into(), fix: None }
     }
 
-    fn other_json(why: String) -> Self {
+    fn other_json(why: &str) -> Self {
         Self::new(why).fix(
             "Have the program print the certificate and the key as PEM; `jq -r` takes them out of what other programs print.",
         )

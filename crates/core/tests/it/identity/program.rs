@@ -126,7 +126,7 @@ fn output_that_is_no_identity() {
     assert_snapshot!(refused(&pki, &alice.cert_pem), @"There is no private key in it, but a certificate.");
     assert_snapshot!(refused(&pki, &alice.combined_pem()[..300]), @"A `-----BEGIN` line has no matching `-----END` line; the end may be cut off.");
     assert_snapshot!(refused(&pki, r#"{"data": {"certificate": "hunter2"}}"#), @"It is JSON without `kind`.");
-    assert_snapshot!(refused(&pki, r#"{"kind": "Secret"}"#), @"It is JSON whose `kind` is “Secret”.");
+    assert_snapshot!(refused(&pki, r#"{"kind": "Secret"}"#), @"It is JSON whose `kind` is not `ExecCredential`.");
     assert_snapshot!(refused(&pki, r#"{"kind": "#), @"It is no whole JSON: line 1, column 8.");
     assert_snapshot!(
         refused(&pki, r#"{"kind": ["hunter2"]}"#),
@@ -134,7 +134,7 @@ fn output_that_is_no_identity() {
     );
     assert_snapshot!(
         changed(|all| all["apiVersion"] = "client.authentication.k8s.io/v2".into()),
-        @"The `apiVersion` of its ExecCredential is “client.authentication.k8s.io/v2”; known are client.authentication.k8s.io/v1 and v1beta1."
+        @"The `apiVersion` of its ExecCredential is another one; known are client.authentication.k8s.io/v1 and v1beta1."
     );
     assert_snapshot!(
         changed(|all| all["apiVersion"] = Value::Null),
@@ -159,7 +159,7 @@ fn output_that_is_no_identity() {
     );
     assert_snapshot!(
         changed(|all| all["status"]["expirationTimestamp"] = "tomorrow".into()),
-        @"Its `status.expirationTimestamp` is no time of RFC 3339: “tomorrow”."
+        @"Its `status.expirationTimestamp` is no time of RFC 3339, such as 2030-01-31T12:00:00Z."
     );
     let past = changed(|all| all["status"]["expirationTimestamp"] = "2020-01-31T00:00:00Z".into());
     assert!(past.starts_with("Its `status.expirationTimestamp` is past: 2020-01-31"), "{past}");
@@ -180,11 +180,31 @@ fn output_that_is_no_identity() {
     key-encrypted: The private key that the program of `exec` prints is encrypted
     at: cat
     at: the setting tls.exec
-    why: Its encryption is PBKDF2 with HMAC-SHA-256 (10 rounds) and AES-256-CBC; there is no passphrase for what a program prints.
+    why: There is no passphrase for what a program prints.
     fix: Have the program print the key unencrypted; it goes through a pipe, and to no disk.
     ");
     let broken = format!("{}{}", alice.cert_pem, super::refused::block("PRIVATE KEY"));
     assert_eq!(printed(&pki, broken).unwrap_err().code(), Code::KeyUnsupported);
+}
+
+#[test]
+fn nothing_is_repeated_of_output_that_is_no_identity() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let label = "-----BEGIN hunter2-----\nAAAA\n-----END hunter2-----\n";
+    let with = |name: &str| credential(&alice, |all| *all.pointer_mut(name).expect("it is there") = "hunter2".into());
+    let ends = credential(&alice, |all| all["status"]["expirationTimestamp"] = "hunter2".into());
+    let labelled = credential(&alice, |all| all["status"]["clientKeyData"] = label.into());
+    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: hunter2,00112233445566778899AABBCCDDEEFF";
+    let locked = format!("-----BEGIN EC PRIVATE KEY-----\n{headers}\n\nAAAA\n-----END EC PRIVATE KEY-----\n");
+    let locked = format!("{}{locked}", alice.cert_pem);
+    for output in [with("/kind"), with("/apiVersion"), ends, labelled, label.to_owned(), locked] {
+        let failure = printed(&pki, output).expect_err("it must be refused");
+        let told = told(&pki, &failure);
+        assert!(!told.contains("hunter2") && !format!("{failure:?}").contains("hunter2"), "{told}");
+    }
+    let beside = format!("{label}{}", alice.cert_pem);
+    assert_snapshot!(refused(&pki, beside), @"There is no private key in it, but a certificate and something else.");
 }
 
 #[test]
@@ -262,6 +282,31 @@ fn a_program_that_fails_is_told_with_its_last_words() {
 }
 
 #[test]
+fn what_a_program_repeats_of_its_arguments_is_not_told() {
+    let pki = Pki::new();
+    let pin = pki.write("pin", "s3\n");
+    let pin = super::text(&pin);
+    let last_words = |arguments: &[&str], words: &str| {
+        let line = format!("printf '%s' '{words}' >&2; exit 1");
+        let failure = run(&[&["sh", "-c", &line, "sh"], arguments].concat()).expect_err("it must fail");
+        let (last, all) = (failure.facts().why[1].clone(), told(&pki, &failure));
+        assert!(!all.contains("hunter2") && !format!("{failure:?}").contains("hunter2"), "{all}");
+        let last = last.strip_prefix("The last line that it wrote on stderr: ").expect("its last words");
+        last.trim_end_matches('.').to_owned()
+    };
+    assert_snapshot!(last_words(&["hunter2"], "bad: hunter2."), @"“bad: ….”");
+    assert_snapshot!(last_words(&["--password=hunter2"], "no user has hunter2"), @"“no user has …”");
+    assert_snapshot!(last_words(&["--password=hunter2longer"], "[xhunter2longerx]"), @"“[x…x]”");
+    assert_snapshot!(last_words(&["a\nhunter2"], "a b\nhunter2"), @"“…”");
+    assert_snapshot!(last_words(&["-p", "1h"], "after 1h and 21h in step-ca"), @"“after … and 21h in step-ca”");
+    // What a reference gave is most likely a secret, however short, and wherever it stands.
+    let reference = format!("-p{{file:{pin}}}");
+    assert_snapshot!(last_words(&[&reference], "login with xs3x"), @"“login with x…x”");
+    let reference = format!("--user=me:{{file:{pin}}}@corp");
+    assert_snapshot!(last_words(&[&reference], "me and s3 at corp"), @"“me and … at corp”");
+}
+
+#[test]
 fn words_on_stderr_of_a_program_that_succeeds_are_nobodys_business() {
     let pki = Pki::new();
     let alice = pki.client("alice");
@@ -296,6 +341,42 @@ fn a_program_and_what_it_started_end_when_the_time_is_up() {
         assert!(began.elapsed() < std::time::Duration::from_secs(10), "the child of the program still runs");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_program_leaves_behind_is_not_waited_for_and_keeps_nothing_of_ours() {
+    // The files and threads of a whole process are counted, so it is one that runs this test alone.
+    let name = "identity::program::what_a_program_leaves_behind_is_not_waited_for_and_keeps_nothing_of_ours";
+    if std::env::var_os("MCP_MTLS_TEST_ALONE").is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().expect("the tests"));
+        let alone = alone.args([name, "--exact", "--test-threads=1"]).env("MCP_MTLS_TEST_ALONE", "1").output();
+        let alone = alone.expect("it runs");
+        let told = String::from_utf8_lossy(&alone.stdout);
+        assert!(alone.status.success() && told.contains("1 passed"), "{told}");
+        return;
+    }
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let (file, left) = (pki.write("printed", alice.combined_pem()), pki.dir().join("left"));
+    let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).expect("it is there").count();
+    let before = (count("fd"), count("task"));
+    let began = std::time::Instant::now();
+    let line = format!("cat '{}'; setsid sleep 600 & echo $! > '{}'", file.display(), left.display());
+    let loaded = run(&["sh", "-c", &line]);
+    let took = began.elapsed();
+    let failed = run(&["sh", "-c", &format!("{line}.2; echo no role >&2; exit 1")]);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let after = (count("fd"), count("task"));
+    for left in [left.clone(), left.with_extension("2")] {
+        let pid = std::fs::read_to_string(left).expect("it was started").trim().parse().expect("a process id");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it still ran");
+    }
+    is(loaded, &alice, "with a process left behind");
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    assert!(why(&failed.unwrap_err()).ends_with("“no role”."), "its last words are told");
+    assert_eq!(after, before, "files and threads");
 }
 
 #[test]
