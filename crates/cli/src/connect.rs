@@ -18,7 +18,7 @@ use mcp_mtls_core::remote::{Observer, Passage, Remote, Renewer};
 
 use crate::journal::{Detail, Journal};
 use crate::render::Notes;
-use crate::stdio;
+use crate::stdio::{self, Output};
 
 #[derive(clap::Args)]
 pub(crate) struct ConnectArgs {
@@ -50,13 +50,15 @@ pub(crate) struct ConnectArgs {
 /// Bridges until the host is done. What cannot be connected to is told to the host, as the answer
 /// to its requests, and on stderr.
 pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
+    // Before anything is loaded.
+    let output = Output::take()?;
     let notes = Notes::default();
     let watch = match args.journal(&notes) {
         Ok(journal) => Watch { notes, journal: journal.map(Arc::new) },
-        Err(failure) => return bridge(ready(Err(failure)), started, &Watch { notes, journal: None }),
+        Err(failure) => return bridge(ready(Err(failure)), output, started, &Watch { notes, journal: None }),
     };
     let opening = async { open(args.entry()?, started, &watch).await };
-    bridge(opening, started, &watch)
+    bridge(opening, output, started, &watch)
 }
 
 /// What `run` does when the arguments cannot be understood: a host shows the answer to its
@@ -64,7 +66,7 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
 pub(crate) fn refuse(error: &clap::Error, started: Instant) -> Result<ExitCode> {
     let failure = Failure::new(Code::UsageInvalid, format!("mcp-mtls cannot be started: {}", misunderstood(error)))
         .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
-    bridge(ready(Err(failure)), started, &Watch::default())
+    bridge(ready(Err(failure)), Output::take()?, started, &Watch::default())
 }
 
 /// What is wrong, with the names of flags alone: any other argument may be a secret that lost its quotation marks.
@@ -121,7 +123,12 @@ async fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
     Ok(remote)
 }
 
-fn bridge(opening: impl Future<Output = Result<Remote>>, started: Instant, watch: &Watch) -> Result<ExitCode> {
+fn bridge(
+    opening: impl Future<Output = Result<Remote>>,
+    output: Output,
+    started: Instant,
+    watch: &Watch,
+) -> Result<ExitCode> {
     let mut told_to_person = None;
     let outcome = crate::on_runtime(async {
         let renewer = OnceCell::<Renewer>::new();
@@ -147,7 +154,7 @@ fn bridge(opening: impl Future<Output = Result<Remote>>, started: Instant, watch
             Err(_) => {}
         }
         tokio::select! {
-            outcome = bridge::run(remote, stdio::input()?, stdio::output()?, started.into(), stop, watch.clone()) => outcome,
+            outcome = bridge::run(remote, stdio::input()?, output.open()?, started.into(), stop, watch.clone()) => outcome,
             never = renewals => match never {},
         }
     });

@@ -91,6 +91,8 @@ fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     // A thread may still wait for a line on stdin that will never come, or for a program, which must not outlive us.
     runtime.shutdown_background();
     mcp_mtls_core::config::end_programs();
+    #[cfg(feature = "pkcs11")]
+    mcp_mtls_core::identity::close_tokens();
     outcome
 }
 

@@ -16,13 +16,29 @@ pub(crate) fn input() -> Result<Box<dyn AsyncRead + Unpin>> {
     Ok(Box::new(tokio::io::stdin()))
 }
 
-/// Stdout, as [`input`].
-pub(crate) fn output() -> Result<Box<dyn AsyncWrite + Send + Unpin>> {
+/// Stdout, for protocol messages alone.
+pub(crate) struct Output {
     #[cfg(unix)]
-    if let Some(output) = direct::output().map_err(|error| unusable("stdout", &error))? {
-        return Ok(output);
+    fd: std::os::fd::OwnedFd,
+}
+
+impl Output {
+    /// Takes stdout away from whatever else runs in this process: what a PKCS#11 module prints goes to
+    /// stderr from here on. On Windows there is no way to do that which C libraries follow.
+    pub(crate) fn take() -> Result<Self> {
+        #[cfg(unix)]
+        return direct::take().map(|fd| Self { fd }).map_err(|error| unusable("stdout", &error));
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    Ok(Box::new(tokio::io::stdout()))
+
+    /// As [`input`].
+    pub(crate) fn open(self) -> Result<Box<dyn AsyncWrite + Send + Unpin>> {
+        #[cfg(unix)]
+        return direct::output(self.fd).map_err(|error| unusable("stdout", &error));
+        #[cfg(not(unix))]
+        Ok(Box::new(tokio::io::stdout()))
+    }
 }
 
 /// Ready when we are told to end.
@@ -86,18 +102,26 @@ mod direct {
     use tokio::net::unix::pipe;
 
     pub(super) fn input() -> io::Result<Option<Box<dyn AsyncRead + Unpin>>> {
-        Ok(match owned(io::stdin())? {
-            (FileType::Fifo, fd) => Some(Box::new(pipe::Receiver::from_owned_fd(fd)?)),
-            (FileType::Socket, fd) => Some(Box::new(socket(fd)?)),
+        let fd = io::stdin().as_fd().try_clone_to_owned()?;
+        Ok(match kind(&fd)? {
+            FileType::Fifo => Some(Box::new(pipe::Receiver::from_owned_fd(fd)?)),
+            FileType::Socket => Some(Box::new(socket(fd)?)),
             _ => None,
         })
     }
 
-    pub(super) fn output() -> io::Result<Option<Box<dyn AsyncWrite + Send + Unpin>>> {
-        Ok(match owned(io::stdout())? {
-            (FileType::Fifo, fd) => Some(Box::new(pipe::Sender::from_owned_fd(fd)?)),
-            (FileType::Socket, fd) => Some(Box::new(socket(fd)?)),
-            _ => None,
+    /// What is behind stdout, by a descriptor of our own; and behind the usual one, stderr.
+    pub(super) fn take() -> io::Result<OwnedFd> {
+        let fd = io::stdout().as_fd().try_clone_to_owned()?;
+        rustix::stdio::dup2_stdout(io::stderr())?;
+        Ok(fd)
+    }
+
+    pub(super) fn output(fd: OwnedFd) -> io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
+        Ok(match kind(&fd)? {
+            FileType::Fifo => Box::new(pipe::Sender::from_owned_fd(fd)?),
+            FileType::Socket => Box::new(socket(fd)?),
+            _ => Box::new(tokio::fs::File::from_std(fd.into())),
         })
     }
 
@@ -108,9 +132,7 @@ mod direct {
         UnixStream::from_std(socket)
     }
 
-    fn owned(stream: impl AsFd) -> io::Result<(FileType, OwnedFd)> {
-        let fd = stream.as_fd().try_clone_to_owned()?;
-        let mode = rustix::fs::fstat(&fd)?.st_mode;
-        Ok((FileType::from_raw_mode(mode), fd))
+    fn kind(fd: &OwnedFd) -> io::Result<FileType> {
+        Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
     }
 }

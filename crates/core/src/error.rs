@@ -282,6 +282,8 @@ codes! {
     TokenFailed = "token-failed", Ours;
     /// The token wants a PIN, and there is none.
     PinMissing = "pin-missing", Ours;
+    /// The PIN has blanks around it, or characters that no PIN has; it is not tried.
+    PinMalformed = "pin-malformed", Ours;
     /// The token refuses the PIN.
     PinWrong = "pin-wrong", Ours;
     /// The PIN is not tried, since it would be the last try.

@@ -48,6 +48,8 @@ pub struct Facts {
     pub tries: u32,
     /// Whether a signature fails, as if the device were broken.
     pub broken: bool,
+    /// Whether the module prints on stdout.
+    pub prints: bool,
     /// How long it takes to look at a PIN.
     pub login_millis: u64,
     /// How long a signature takes.
@@ -103,6 +105,7 @@ impl TestToken {
             pin: "1234".to_owned(),
             tries: 3,
             broken: false,
+            prints: false,
             login_millis: 0,
             sign_millis: 0,
             mechanisms: sign::MECHANISMS.to_vec(),
@@ -159,5 +162,8 @@ impl TestToken {
     fn called(&self, function: &str) {
         let calls = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("calls"));
         calls.and_then(|mut file| file.write_all(format!("{function}\n").as_bytes())).expect("a call is written down");
+        if self.facts().prints {
+            writeln!(std::io::stdout(), "The module is in {function}.").expect("stdout is open");
+        }
     }
 }

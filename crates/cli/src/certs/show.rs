@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mcp_mtls_core::config::is_on_token;
 use mcp_mtls_core::error::{Code, Failure, Result};
 use mcp_mtls_core::identity::facts::{CertificateFacts, fingerprint, key_kind};
 use mcp_mtls_core::identity::{EncryptedKey, Pkcs12, pem};
@@ -43,7 +44,7 @@ pub(super) struct Key {
 pub(crate) fn show(args: &ShowArgs, as_json: bool) -> Result<()> {
     let mut shown = Vec::new();
     for file in &args.files {
-        match file.to_str().filter(|text| text.starts_with("pkcs11:")) {
+        match file.to_str().filter(|text| is_on_token(text)) {
             Some(uri) => shown.extend(on_tokens(uri)?),
             None => shown.push(read(file)?),
         }

@@ -25,7 +25,10 @@ fn card_of(pki: &Pki, client: &Client) -> TestToken {
 fn with(pki: &Pki, card: &TestToken, url: &str, settings: &[&str]) -> HostBuilder {
     let ca = pki.server_ca_file().display().to_string();
     let module = TestToken::module().display().to_string();
+    let home = pki.dir().join("home");
+    std::fs::create_dir_all(&home).unwrap_or_else(|e| panic!("{}: {e}", home.display()));
     host([url, "--ca", &ca, "--pkcs11-module", &module])
+        .home(&home)
         .args(settings)
         .env(FOLDER, card.folder())
         .env("PIN", "1234")
@@ -174,6 +177,25 @@ async fn a_card_that_does_not_sign_is_told_as_the_failure_of_the_card() {
     host.initialize(LATEST).await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_module_prints_never_stands_among_the_messages() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let card = card_of(&pki, &client);
+    card.change(|facts| facts.prints = true);
+    let server = McpServer::start(&pki).await;
+    let mut host = with(&pki, &card, &server.url(), &CARD).spawn();
+    host.initialize(LATEST).await;
+    assert_eq!(whoami(&mut host).await, client.fingerprint);
+    host.close_stdin();
+    host.wait_exit(Duration::from_secs(10)).await;
+    host.stdout_is_pure();
+    assert_eq!(host.drained_stdout().await, [] as [&str; 0]);
+    let told = host.drained_stderr().await;
+    assert!(told.contains("The module is in C_Login."), "{told}");
+}
+
 #[tokio::test]
 async fn many_connections_at_once_sign_one_after_the_other() {
     let pki = Pki::new();
@@ -274,6 +296,35 @@ async fn what_does_not_fit_is_refused_with_what_there_is() {
     let settings = ["--cert", &file, "--key", "pkcs11:object=alice", "--passphrase", "{env:PIN}"];
     let error = refusal(&mut with(&pki, &card, "https://localhost:1/", &settings).spawn()).await;
     assert_eq!(error["data"]["code"], "key-mismatch", "{error}");
+}
+
+#[tokio::test]
+async fn the_certificate_of_the_key_is_found_wherever_it_stands_in_a_file() {
+    let pki = Pki::new();
+    let (alice, bob) = (pki.client("alice"), pki.client_with_key("bob", KeyKind::Rsa2048));
+    let card = card_of(&pki, &alice);
+    let server = McpServer::start(&pki).await;
+    let carol = pki.client("carol");
+    let pem = pki.write("all.pem", format!("{}{}{}", bob.cert_pem, carol.cert_pem, alice.cert_pem));
+    let key = ["--key", "pkcs11:object=alice", "--passphrase", "{env:PIN}", "--cert"];
+    let mut host = with(&pki, &card, &server.url(), &[&key[..], &[&pem.display().to_string()]].concat()).spawn();
+    host.initialize(LATEST).await;
+    assert_eq!(whoami(&mut host).await, alice.fingerprint);
+
+    // Without the right one the first one is told.
+    let pem = pki.write("others.pem", format!("{}{}", carol.cert_pem, bob.cert_pem)).display().to_string();
+    let settings = [&key[..], &[&pem]].concat();
+    let error = refusal(&mut with(&pki, &card, &server.url(), &settings).spawn()).await;
+    assert_eq!(error["data"]["code"], "key-mismatch", "{error}");
+
+    // A PKCS#12 file is opened without a passphrase: that one is the PIN.
+    let open = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/pkcs12/openssl-plain.p12");
+    let error = refusal(&mut with(&pki, &card, &server.url(), &[&key[..], &[open]].concat()).spawn()).await;
+    assert_eq!(error["data"]["code"], "key-mismatch", "{error}");
+    let shut = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/pkcs12/openssl-p256.p12");
+    let error = refusal(&mut with(&pki, &card, &server.url(), &[&key[..], &[shut]].concat()).spawn()).await;
+    assert_eq!(error["data"]["code"], "key-encrypted", "{error}");
+    assert!(error.to_string().contains("`passphrase` is the PIN of the token"), "{error}");
 }
 
 #[tokio::test]

@@ -67,8 +67,16 @@ pub(super) fn refuse_passphrase(written: &Secret, origin: &Origin) -> Result<()>
 /// another PIN of it, and a wrong one costs a try.
 pub(super) fn refuse_pin(setting: &str, literal: &Secret, uri: &str, origin: &Origin) -> Result<()> {
     let is_file = matches!(origin, Origin::File { .. });
-    // Also before the question mark, where it has no meaning, and is told as no PIN would be.
-    if !uri.contains("pin-value=") || literal.expose().is_empty() || !(is_file || is_argument(origin)) {
+    // However it is spelt and wherever it stands: what is no `pin-value` to a parser is a PIN all the same.
+    let gives_pin = |attribute: &str| {
+        let name = attribute.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        name.contains("pin") && name != "pin-source"
+    };
+    let attributes = uri.split_once(':').map_or("", |(_, attributes)| attributes);
+    if !attributes.split([';', '?', '&']).any(gives_pin)
+        || literal.expose().is_empty()
+        || !(is_file || is_argument(origin))
+    {
         return Ok(());
     }
     let failure = if is_file {

@@ -67,8 +67,8 @@ fn user_folder() -> Option<PathBuf> {
     variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).or_else(|| home().map(|home| home.join(".config")))
 }
 
-/// The user's home folder, for `~`.
-pub(super) fn home() -> Option<PathBuf> {
+/// The user's home folder: `~`.
+pub(crate) fn home() -> Option<PathBuf> {
     variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
 }
 

@@ -145,11 +145,11 @@ fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<
             .at(origin.to_string())
             .because(why)
     };
-    if text.starts_with(TOKEN) {
+    if is_on_token(text) {
         if !matches!(name, "cert" | "key") {
             return Err(no_path("It is a `pkcs11:` URI, and those are for `cert` and `key` alone."));
         }
-        return Ok(Content::Token(Secret::new(text.to_owned())));
+        return Ok(Content::Token(Secret::new(text.trim().to_owned())));
     }
     if text.contains("-----BEGIN") {
         return Ok(Content::Text(value));
@@ -170,6 +170,12 @@ fn is_base64_of_der(text: &str) -> bool {
     text.starts_with('M') && text.len() >= 60 && text.bytes().all(base64)
 }
 
-/// How the URI of an object on a token begins (RFC 7512, section 2.3).
+/// Whether this is the URI of an object on a token (RFC 7512, section 2.3). As a path it would be told,
+/// with the PIN in it, so what may be around it and its case do not matter (RFC 3986, section 3.1).
+#[must_use]
+pub fn is_on_token(text: &str) -> bool {
+    text.trim_start().get(..TOKEN.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(TOKEN))
+}
+
 const TOKEN: &str = "pkcs11:";
 const KEY_MARK: &str = "PRIVATE KEY-----";

@@ -12,7 +12,7 @@ use super::pem::{self, Pem, PemProblem};
 use super::{pkcs12, unlock};
 use crate::config::permissions::{self, Opened};
 use crate::config::{Content, Material, Passphrase, in_words};
-use crate::error::{Code, Failure, Result, plain};
+use crate::error::{Code, Failure, Result};
 
 /// Reads the certificate and its key and proves that they belong together.
 pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&Passphrase>) -> Result<Identity> {
@@ -48,14 +48,13 @@ pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&
     Ok(identity)
 }
 
-/// The certificates of a file or text, leaf first, for a key that is elsewhere.
+/// The certificates of a file or text, for a key that is elsewhere. A PKCS#12 file must open without a
+/// passphrase.
 #[cfg(feature = "pkcs11")]
 pub(super) fn certificates(cert: &Material) -> Result<Vec<(Vec<u8>, CertificateFacts)>> {
-    let found = read(cert, "certificate")?;
+    let (found, _) = unlock::opened(cert, read(cert, "certificate")?, None, false)?;
     let chain = facts(&found.certificates);
-    // Whatever its place in the file, the leaf is the one that is no CA.
-    let leaf = chain.iter().position(|(_, facts)| !facts.is_ca).unwrap_or(0);
-    if chain.is_empty() { Err(wrong_kind(cert, "certificate", &found)) } else { Ok(ordered(chain, leaf)) }
+    if chain.is_empty() { Err(wrong_kind(cert, "certificate", &found)) } else { Ok(chain) }
 }
 
 /// The key of one of the certificates, and the place of that in the chain; none when no key is.
@@ -151,13 +150,8 @@ pub(crate) fn place(material: &Material) -> String {
     match &material.content {
         Content::File(path) => path.display().to_string(),
         Content::Text(_) => "PEM text in the setting".to_owned(),
-        Content::Token(uri) => without_pin(uri.expose()),
+        Content::Token(uri) => super::uri_of(uri),
     }
-}
-
-/// A URI as it may be told: the PIN stands behind the question mark, or, misplaced, before it.
-fn without_pin(uri: &str) -> String {
-    plain(uri.split('?').next().and_then(|path| path.split("pin-").next()).unwrap_or_default())
 }
 
 /// A token where a file is wanted.

@@ -19,7 +19,7 @@ mod unlock;
 pub use encrypted::EncryptedKey;
 pub use key::PrivateKey;
 #[cfg(feature = "pkcs11")]
-pub use pkcs11::certificates_on_tokens;
+pub use pkcs11::{certificates_on_tokens, close_tokens};
 pub use pkcs12::Pkcs12;
 
 pub(crate) use files::{place, read, wrong_kind};
@@ -40,6 +40,7 @@ use crate::config::{Material, Spiffe, SpiffeId, Tls};
 use crate::error::Result;
 #[cfg(not(feature = "pkcs11"))]
 use crate::error::{Code, Failure};
+use crate::secret::Secret;
 use spiffe::{Bundles, Update, Workload};
 
 /// A client certificate with its chain and key, proved to belong together.
@@ -68,7 +69,7 @@ impl Identity {
     /// `file-unreadable`, `material-invalid`, `key-missing`, `key-mismatch`, `key-encrypted`,
     /// `key-ambiguous`, `key-unsupported`, `passphrase-wrong`, `passphrase-needless`, `secret-exposed`;
     /// `token-module-failed`, `token-missing`, `token-object-missing`, `token-ambiguous`, `token-failed`,
-    /// `pin-missing`, `pin-wrong`, `pin-final-try`, `pin-locked`; `exec-failed`, `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
+    /// `pin-missing`, `pin-malformed`, `pin-wrong`, `pin-final-try`, `pin-locked`; `exec-failed`, `exec-output-invalid`; `workload-unavailable`, `svid-missing`, `svid-invalid`.
     pub fn load(settings: &Tls) -> Result<Option<Self>> {
         if let Some(spiffe) = &settings.spiffe {
             return Self::of_workload(Workload::open(spiffe, WORKLOAD_TIME)?, spiffe).map(Some);
@@ -205,6 +206,16 @@ impl Identity {
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
+}
+
+/// The URI of an object on a token, without what may be secret in it.
+fn uri_of(uri: &Secret) -> String {
+    #[cfg(feature = "pkcs11")]
+    if let Some(told) = pkcs11::told(uri) {
+        return told;
+    }
+    let _ = uri;
+    "a `pkcs11:` URI".to_owned()
 }
 
 #[cfg(feature = "pkcs11")]

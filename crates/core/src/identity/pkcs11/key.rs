@@ -1,7 +1,8 @@
 //! A private key that stays on its token, and signs there.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::ObjectHandle;
@@ -43,12 +44,18 @@ struct Open {
 }
 
 impl TokenKey {
-    /// Takes a key that was found in this session, and proves by a signature that it belongs to the
-    /// certificate with this public key.
+    /// Takes a key that was found, in the session that it was found in or a new one, and proves by a
+    /// signature that it belongs to the certificate with this public key.
     ///
     /// # Errors
     /// `key-unsupported`, `key-mismatch`, and those of signing.
-    pub(super) fn prove(token: Token, key: Key, session: Session, slot: Slot, public_key_der: &[u8]) -> Result<Self> {
+    pub(super) fn prove(
+        token: Token,
+        key: Key,
+        session: Option<Session>,
+        slot: Slot,
+        public_key_der: &[u8],
+    ) -> Result<Self> {
         let known = Scheme::of(public_key_der);
         let unsupported = |why: String| {
             Failure::new(Code::KeyUnsupported, "The key on the token is of a kind that cannot be used")
@@ -70,7 +77,7 @@ impl TokenKey {
             let each = if key.always_authenticate { ", since its key wants the PIN for each signature" } else { "" };
             return Err(unsupported(format!("The token has none of the mechanisms {}{each}.", wanted.join(", "))));
         }
-        let open = Mutex::new(Some(Open { session, slot, handle: key.handle }));
+        let open = Mutex::new(session.map(|session| Open { session, slot, handle: key.handle }));
         let mut inner = Inner {
             token,
             name: key.name,
@@ -79,6 +86,9 @@ impl TokenKey {
             schemes,
             open,
         };
+        if key.kind.is_some_and(|kind| !known.iter().any(|scheme| scheme.is_of(kind))) {
+            return Err(inner.mismatch());
+        }
         inner.prove()?;
         Ok(Self(Arc::new(inner)))
     }
@@ -129,6 +139,7 @@ impl Inner {
     }
 
     fn try_to_sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let _busy = busy();
         let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // It comes back only when it has worked: whatever is wrong with it, a new one is not.
         let open = match slot.take() {
@@ -212,6 +223,31 @@ impl Signer for TokenSigner {
         self.scheme.name
     }
 }
+
+/// Held as long as a module works.
+pub(super) fn busy() -> RwLockReadGuard<'static, ()> {
+    MODULES.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for the modules to finish what they do, half a second at most, and has them do nothing more:
+/// to be called before the process ends, since modules have crashed that worked on while it did.
+pub fn close_tokens() {
+    let until = Instant::now() + FAREWELL;
+    loop {
+        if let Ok(end) = MODULES.try_write() {
+            // For ever.
+            std::mem::forget(end);
+            return;
+        }
+        if Instant::now() >= until {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+static MODULES: RwLock<()> = RwLock::new(());
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Whether a token that lists a mechanism does not have it for this key.
 fn is_about_mechanism(error: RvError) -> bool {

@@ -1,6 +1,7 @@
 //! The source for smartcards, HSMs and TPMs: a key that never leaves its token, reached through a
 //! PKCS#11 module, and a certificate from there or from a file.
 
+mod alone;
 mod key;
 mod module;
 mod objects;
@@ -10,7 +11,9 @@ mod shown;
 mod token;
 mod uri;
 
+pub use key::close_tokens;
 pub use shown::certificates_on_tokens;
+pub(super) use uri::told;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ use crate::error::{Code, Failure, Result};
 
 /// Finds key and certificate, and proves by a signature that they belong together.
 pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
+    let _busy = key::busy();
     let (key, cert) = (settings.key.as_ref(), settings.cert.as_ref());
     let source = match (key, cert) {
         (Some(key), _) if !key.is_on_token() => return Err(key_elsewhere(key, cert)),
@@ -40,6 +44,7 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
     let at = |failure: Failure| failure.at(source.origin.to_string());
     let uri = read(source)?;
     let pin = Pin::of(source, &uri, settings.passphrase.as_ref())?;
+    let note = pin.as_ref().and_then(|pin| pin.note.clone());
     let module = module::load(&uri, settings.pkcs11_module.as_ref()).map_err(at)?;
     let token = Token::find(&module, &uri, pin).map_err(at)?;
     let failed = |trouble: Trouble| at(token.failure(trouble));
@@ -50,7 +55,8 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
     let (key, chain) = match (key, cert) {
         // The certificate is in a file.
         (Some(_), Some(cert)) if !cert.is_on_token() => {
-            (the_key(&token, all_keys, |name| fits(&uri, name)).map_err(at)?, files::certificates(cert)?)
+            let key = the_key(&token, all_keys, |name| fits(&uri, name)).map_err(at)?;
+            (key, files::certificates(cert).map_err(pin_is_no_passphrase)?)
         }
         // On a token, by a URI of its own.
         (Some(_), Some(cert)) => {
@@ -83,25 +89,47 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
         }
     };
     let place = cert.map_or_else(|| objects::uri_of(&token, &key.name, "cert"), place);
-    identity(token, key, session, slot, chain, place, source)
+    let in_file = cert.is_some_and(|cert| !cert.is_on_token());
+    let failed = |failure: Failure| failure.at(place.clone()).at(source.origin.to_string());
+    let (leaf, key) = own_leaf(&token, &key, (session, slot), &chain, in_file).map_err(failed)?;
+    let chain = files::ordered(chain, leaf);
+    let identity = Identity::new(chain, Arc::new(key), place, source.origin.to_string());
+    let mut identity = Identity { signs_slowly: true, ..identity };
+    identity.notes.extend(note);
+    Ok(identity)
 }
 
-fn identity(
-    token: Token,
-    key: Key,
-    session: Session,
-    slot: Slot,
-    chain: Vec<(Vec<u8>, CertificateFacts)>,
-    place: String,
-    source: &Material,
-) -> Result<Identity> {
-    let origin = source.origin.to_string();
-    let Some((_, leaf)) = chain.first() else {
-        return Err(Failure::new(Code::MaterialInvalid, "There is no certificate").at(place).at(origin));
-    };
-    let key = TokenKey::prove(token, key, session, slot, &leaf.public_key_der)
-        .map_err(|failure| failure.at(place.clone()).at(origin.clone()))?;
-    Ok(Identity { signs_slowly: true, ..Identity::new(chain, Arc::new(key), place, origin) })
+/// The certificate of the key, and the key with the proof of that. On a token it is the first; a file may
+/// hold others before it, and each costs one signature.
+fn own_leaf(
+    token: &Token,
+    key: &Key,
+    (session, slot): (Session, Slot),
+    chain: &[(Vec<u8>, CertificateFacts)],
+    in_file: bool,
+) -> Result<(usize, TokenKey)> {
+    let leaves: Vec<_> = (0..chain.len()).filter(|at| in_file && !chain[*at].1.is_ca).take(MOST_LEAVES).collect();
+    let (mut session, mut first) = (Some(session), None);
+    for leaf in if leaves.is_empty() { vec![0] } else { leaves } {
+        let Some((_, facts)) = chain.get(leaf) else { continue };
+        let failure = match TokenKey::prove(token.clone(), key.clone(), session.take(), slot, &facts.public_key_der) {
+            Ok(key) => return Ok((leaf, key)),
+            Err(failure) => failure,
+        };
+        // A token may fail with an error of its own for an algorithm that is not that of the key.
+        if !matches!(failure.code(), Code::KeyMismatch | Code::KeyUnsupported | Code::TokenFailed) {
+            return Err(failure);
+        }
+        first.get_or_insert(failure);
+    }
+    Err(first.unwrap_or_else(|| Failure::new(Code::MaterialInvalid, "There is no certificate")))
+}
+
+fn pin_is_no_passphrase(failure: Failure) -> Failure {
+    match failure.code() {
+        Code::KeyEncrypted => failure.because("`passphrase` is the PIN of the token here."),
+        _ => failure,
+    }
 }
 
 /// The chain of the certificate that a URI of its own names, on the token of the key or on another one,
@@ -157,3 +185,6 @@ fn key_elsewhere(key: &Material, cert: Option<&Material>) -> Failure {
     let failure = cert.map_or(failure.clone(), |cert| failure.at(cert.origin.to_string()));
     failure.fix("Remove `key`: the key beside the certificate on the token is used.")
 }
+
+/// How many certificates of a file are tried with a key.
+const MOST_LEAVES: usize = 8;

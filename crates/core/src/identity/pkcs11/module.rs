@@ -16,12 +16,10 @@ use crate::error::{Code, Failure, Result};
 pub(super) struct Module {
     pub(super) pkcs11: Pkcs11,
     pub(super) path: PathBuf,
-    /// The tokens that refused a PIN, by their URIs, each with what it said.
-    pub(super) refusals: Mutex<BTreeMap<String, Failure>>,
 }
 
-/// The modules of this process. `C_Initialize` may be called once, and a PIN that was refused must
-/// not be tried again by whoever loads the identity anew; so they stay until the process ends.
+/// The modules of this process, by their canonical paths. `C_Initialize` may be called once, so they
+/// stay until the process ends.
 static LOADED: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
 
 /// The module that the URI names, else that of the setting, else p11-kit's proxy.
@@ -30,8 +28,10 @@ static LOADED: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new(
 /// `token-module-failed`.
 pub(super) fn load(uri: &Uri, setting: Option<&config::Module>) -> Result<Arc<Module>> {
     let path = locate(uri, setting)?;
+    // The same file by another path is the same module.
+    let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = loaded.get(&path) {
+    if let Some(module) = loaded.get(&canonical) {
         return Ok(Arc::clone(module));
     }
     let failed = |why: String| {
@@ -49,8 +49,8 @@ pub(super) fn load(uri: &Uri, setting: Option<&config::Module>) -> Result<Arc<Mo
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
         Err(error) => return Err(failed(format!("It does not start: {error}."))),
     }
-    let module = Arc::new(Module { pkcs11, path: path.clone(), refusals: Mutex::default() });
-    loaded.insert(path, Arc::clone(&module));
+    let module = Arc::new(Module { pkcs11, path });
+    loaded.insert(canonical, Arc::clone(&module));
     Ok(module)
 }
 

@@ -1,7 +1,7 @@
 //! Certificates and private keys on a token, and the choice among them.
 
 use cryptoki::error::Error;
-use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 use super::token::{Token, Trouble, listed};
@@ -25,12 +25,14 @@ pub(super) struct Certificate {
 }
 
 /// A private key on a token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: Name,
     pub(super) handle: ObjectHandle,
     /// Whether it wants the PIN for each signature.
     pub(super) always_authenticate: bool,
+    /// What it is, when the module tells.
+    pub(super) kind: Option<KeyType>,
     signs: bool,
 }
 
@@ -51,13 +53,15 @@ pub(super) fn certificates(session: &Session) -> Result<Vec<Certificate>, Error>
 
 /// The private keys that the session sees: none before it is logged in, on most tokens.
 pub(super) fn keys(session: &Session) -> Result<Vec<Key>, Error> {
-    let all = each(session, ObjectClass::PRIVATE_KEY, &[AttributeType::AlwaysAuthenticate, AttributeType::Sign])?;
+    let wanted = [AttributeType::AlwaysAuthenticate, AttributeType::KeyType, AttributeType::Sign];
+    let all = each(session, ObjectClass::PRIVATE_KEY, &wanted)?;
     Ok(all
         .into_iter()
         .map(|(handle, name, attributes)| Key {
             name,
             handle,
             always_authenticate: attributes.iter().any(|one| matches!(one, Attribute::AlwaysAuthenticate(true))),
+            kind: attributes.iter().find_map(|one| if let Attribute::KeyType(kind) = one { Some(*kind) } else { None }),
             // A module that does not tell has no objection.
             signs: !attributes.iter().any(|one| matches!(one, Attribute::Sign(false))),
         })

@@ -1,14 +1,14 @@
 //! The PIN of a token: where it comes from, and what is told when it is missing, refused, or not tried.
 
+use std::io;
 use std::path::PathBuf;
 
 use cryptoki::error::RvError;
 use cryptoki::slot::TokenInfo;
-use zeroize::Zeroizing;
 
 use super::token::Token;
 use super::uri::Uri;
-use crate::config::{Material, Passphrase, in_words};
+use crate::config::{Material, Origin, Passphrase, in_words, permissions};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::secret::Secret;
 
@@ -17,6 +17,8 @@ use crate::secret::Secret;
 pub(super) struct Pin {
     pub(super) value: Secret,
     origin: String,
+    /// That others can read its file.
+    pub(super) note: Option<String>,
 }
 
 impl Pin {
@@ -24,23 +26,46 @@ impl Pin {
     ///
     /// # Errors
     /// `config-conflict` when there are both, `config-invalid-value` for a source that cannot be used,
-    /// `file-unreadable`.
+    /// `file-unreadable`, `secret-exposed`, `pin-malformed`.
     pub(super) fn of(material: &Material, uri: &Uri, passphrase: Option<&Passphrase>) -> Result<Option<Self>> {
         let origin = material.origin.to_string();
-        let value = match (&uri.pin_source, &uri.pin_value) {
-            (Some(source), _) => Some(read(source, &origin)?),
-            (None, value) => value.clone(),
+        let given = match (&uri.pin_source, &uri.pin_value) {
+            (Some(source), _) => Some(read(source, &material.origin)?),
+            (None, value) => value.clone().map(|value| (value, None)),
         };
-        match (value, passphrase) {
-            (Some(_), Some(passphrase)) => Err(Failure::new(Code::ConfigConflict, "There are two PINs")
-                .at(origin)
-                .at(passphrase.origin.to_string())
-                .because("The URI gives one, and `passphrase` is one.")
-                .fix("Remove `pin-source` or `pin-value` from the URI.")),
-            (Some(value), None) => Ok(Some(Self { value, origin })),
-            (None, passphrase) => Ok(passphrase
-                .map(|passphrase| Self { value: passphrase.value.clone(), origin: passphrase.origin.to_string() })),
-        }
+        let pin = match (given, passphrase) {
+            (Some(_), Some(passphrase)) => {
+                return Err(Failure::new(Code::ConfigConflict, "There are two PINs")
+                    .at(origin)
+                    .at(passphrase.origin.to_string())
+                    .because("The URI gives one, and `passphrase` is one.")
+                    .fix("Remove `pin-source` or `pin-value` from the URI."));
+            }
+            (Some((value, note)), None) => Self { value, origin, note },
+            (None, Some(passphrase)) => {
+                Self { value: passphrase.value.clone(), origin: passphrase.origin.to_string(), note: None }
+            }
+            (None, None) => return Ok(None),
+        };
+        pin.checked().map(Some)
+    }
+
+    /// Refuses what is surely not the PIN that was meant, since a wrong one costs a try.
+    fn checked(self) -> Result<Self> {
+        let text = self.value.expose();
+        let why = if text.ends_with(['\r', '\n']) {
+            "It ends with a line end."
+        } else if text.trim() != text {
+            "It begins or ends with a blank."
+        } else if text.contains(char::is_control) {
+            "There is a control character in it."
+        } else {
+            return Ok(self);
+        };
+        Err(Failure::new(Code::PinMalformed, "The PIN is not tried, since it can hardly be right")
+            .at(self.origin)
+            .because(why)
+            .fix("Correct what the reference to the PIN gives: the PIN, and nothing around it."))
     }
 
     /// The PIN, when it may be tried.
@@ -110,11 +135,11 @@ fn told(token: &Token, code: Code, what: &str) -> Failure {
     Failure::new(code, format!("The token {} {what}", quoted(&token.label))).at(token.uri.clone())
 }
 
-/// Reads the file of a `pin-source` (RFC 7512, section 2.4).
-fn read(source: &str, origin: &str) -> Result<Secret> {
+/// Reads the file of a `pin-source` (RFC 7512, section 2.4), and says who else can.
+fn read(source: &str, origin: &Origin) -> Result<(Secret, Option<String>)> {
     let refused = |why: &str| {
         Failure::new(Code::ConfigInvalidValue, "The `pin-source` of the URI cannot be used")
-            .at(origin)
+            .at(origin.to_string())
             .because(why)
             .fix("Write `pin-source=file:/PATH`, or give the PIN as `passphrase`.")
     };
@@ -126,13 +151,16 @@ fn read(source: &str, origin: &str) -> Result<Secret> {
     if !path.is_absolute() {
         return Err(refused("It names no file by its absolute path."));
     }
-    let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| {
+    let failed = |error: io::Error| {
         Failure::new(Code::FileUnreadable, "The file of the PIN cannot be read")
             .at(path.display().to_string())
-            .at(origin)
+            .at(origin.to_string())
             .because(in_words(&error))
-    })?;
-    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    };
+    let (bytes, file) = permissions::read(&path).map_err(failed)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
+    let note = file.judge("PIN", origin)?;
+    Ok((Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()), note))
 }
 
 const LOG_IN: &str = "Log in once with the right PIN by other software (`pkcs11-tool --login --test`), which sets the count back; then start this again.";

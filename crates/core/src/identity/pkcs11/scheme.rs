@@ -3,6 +3,7 @@
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::KeyType;
 use cryptoki::types::Ulong;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -58,6 +59,15 @@ impl Scheme {
             ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => P521,
             ("1.3.101.112", _) => ED25519,
             _ => &[],
+        }
+    }
+
+    /// Whether keys of this kind make it. Modules have crashed that were asked for another.
+    pub(super) fn is_of(self, kind: KeyType) -> bool {
+        kind == match self.way {
+            Way::Pkcs1 | Way::Pss => KeyType::RSA,
+            Way::Ecdsa => KeyType::EC,
+            Way::Eddsa => KeyType::EC_EDWARDS,
         }
     }
 

@@ -1,8 +1,7 @@
 //! One token: found among those present, opened, and logged in to, which costs a try when the PIN is wrong.
 
-use std::fs::{File, TryLockError};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::context::{Function, Info};
 use cryptoki::error::{Error, RvError};
@@ -10,6 +9,7 @@ use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
 
+use super::alone::Alone;
 use super::module::Module;
 use super::pin::Pin;
 use super::uri::{Uri, written};
@@ -134,11 +134,11 @@ impl Token {
 
     /// Shows the PIN to the token, unless that would be the last try, or one was refused already.
     fn present_pin(&self, slot: Slot, login: impl FnOnce(&AuthPin) -> Result<(), Error>) -> Result<(), Trouble> {
-        let mut refusals = self.module.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refusals = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(refusal) = refusals.get(&self.uri) {
             return Err(refusal.clone().into());
         }
-        let _alone = Alone::wait(self)?;
+        let _alone = Alone::wait(&self.uri)?;
         // Read now, when no other process of ours is between its own look and its try.
         let info = self.module.pkcs11.get_token_info(slot)?;
         let pin = Pin::to_try(self.pin.as_ref(), self, &info)?;
@@ -255,39 +255,9 @@ pub(super) fn in_words(error: &Error) -> String {
     }
 }
 
-/// Held while a PIN is tried. A host starts all its servers at once, and several processes that all see
-/// two tries left would use them up with the same wrong PIN: what is locked is the module's own file.
-struct Alone(#[expect(dead_code, reason = "the lock ends with it")] Option<File>);
+/// The tokens that refused a PIN, by their URIs, each with what it said: whatever module it is reached
+/// through, it is not shown another by whoever loads the identity anew.
+static REFUSALS: Mutex<BTreeMap<String, Failure>> = Mutex::new(BTreeMap::new());
 
-impl Alone {
-    fn wait(token: &Token) -> Result<Self> {
-        // On Windows such a lock would keep others from loading the module.
-        let Some(file) = cfg!(unix).then(|| File::open(&token.module.path).ok()).flatten() else {
-            return Ok(Self(None));
-        };
-        let began = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(Some(file))),
-                // A file system without locks.
-                Err(TryLockError::Error(_)) => return Ok(Self(None)),
-                Err(TryLockError::WouldBlock) if began.elapsed() < OTHERS => std::thread::sleep(GLANCE),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Failure::new(
-                        Code::TokenFailed,
-                        "Another process keeps the token from being logged in to",
-                    )
-                    .at(token.uri.clone())
-                    .because(format!("It has locked {} for {} s.", token.module.path.display(), OTHERS.as_secs()))
-                    .fix("End the processes of mcp-mtls that hang."));
-                }
-            }
-        }
-    }
-}
-
-/// How long others may take to log in.
-const OTHERS: Duration = Duration::from_secs(5);
-const GLANCE: Duration = Duration::from_millis(10);
 /// How many tokens or objects are told.
 pub(super) const TOLD: usize = 8;

@@ -31,15 +31,14 @@ pub(super) struct Uri {
 }
 
 impl Uri {
-    /// Reads a URI that begins with `pkcs11:`.
+    /// Reads a URI that begins with `pkcs11:`, in any case.
     ///
     /// # Errors
     /// What is wrong with it, as a sentence that holds no value of it. An unknown attribute before the
     /// question mark fits no object (section 2.5), so that a misspelt one never widens the choice; an
     /// unknown one behind it is ignored.
     pub(super) fn parse(uri: &Secret) -> Result<Self, String> {
-        let rest = uri.expose().strip_prefix("pkcs11:").unwrap_or_default();
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (path, query) = halves(uri);
         let mut read = Self::default();
         for attribute in path.split(';').filter(|attribute| !attribute.is_empty()) {
             read.path_attribute(attribute)?;
@@ -112,6 +111,18 @@ pub(super) fn written(attributes: &[(&str, &[u8])]) -> String {
         let _ = write!(uri, "{semicolon}{name}={}", percent_encode(value, RESERVED));
     }
     uri
+}
+
+/// A URI as it may be told: none that cannot be read, since anything in it may be a misplaced PIN, and
+/// nothing behind the question mark.
+pub(in crate::identity) fn told(uri: &Secret) -> Option<String> {
+    Uri::parse(uri).ok().map(|_| format!("pkcs11:{}", plain(halves(uri).0)))
+}
+
+/// What is before the question mark, and behind it; the scheme is left out, in whatever case.
+fn halves(uri: &Secret) -> (&str, &str) {
+    let rest = uri.expose().trim().split_once(':').map_or("", |(_, rest)| rest);
+    rest.split_once('?').unwrap_or((rest, ""))
 }
 
 fn named(attribute: &str) -> Result<(&str, &str), String> {
@@ -189,5 +200,10 @@ mod tests {
         assert_eq!(uri, "pkcs11:token=The%20Card%3B%3F;id=%01%FF");
         assert_eq!(parse(&uri).unwrap().token.as_deref(), Some("The Card;?"));
         assert!(!format!("{:?}", parse("pkcs11:?pin-value=1234").unwrap()).contains("1234"));
+        let told = |uri: &str| told(&Secret::new(uri.to_owned()));
+        assert_eq!(told(" PKCS11:token=x?pin-value=1234").as_deref(), Some("pkcs11:token=x"));
+        for uri in ["pkcs11:token=x;pin=1234", "pkcs11:token=x;PIN-value=1234", "pkcs11:1234"] {
+            assert_eq!(told(uri), None, "{uri}");
+        }
     }
 }
