@@ -3,9 +3,14 @@
 //! A failure is made where its facts are known and rendered elsewhere: as text by the command
 //! line, as a JSON-RPC error by the bridge. Its [`Code`] is stable; its words may improve.
 
+mod words;
+
 use std::fmt;
 
 use serde::Serialize;
+
+pub(crate) use words::{FEW, first_few};
+pub use words::{plain, quoted};
 
 /// A `Result` whose error is a [`Failure`].
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -163,34 +168,6 @@ pub enum Side {
     Host,
 }
 
-/// Text of the other side (server words, certificate names, bodies) as it may be told: [`plain`],
-/// in quotation marks.
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    format!("\u{201c}{}\u{201d}", plain(text))
-}
-
-/// Text of the other side without what could drive a terminal: control characters become blanks,
-/// at most 200 characters. For places that show by themselves whose words they are.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    let plain = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c });
-    let mut words = plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = words.char_indices().nth(QUOTED_CHARS) {
-        words.truncate(end);
-        words.push('…');
-    }
-    words
-}
-
-/// Control characters, and the formatting characters that reorder or hide text in a terminal.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-const QUOTED_CHARS: usize = 200;
-
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $side:ident;)+) => {
         /// The stable, kebab-case names of all failures.
@@ -322,6 +299,8 @@ codes! {
     CrlInvalid = "crl-invalid", Ours;
     /// The server has none of the pinned keys.
     PinMismatch = "pin-mismatch", Ours;
+    /// A CA certificate of `ca` that is out of date, or may not vouch for servers like this one.
+    CaInvalid = "ca-invalid", Ours;
     /// No trusted root at all.
     TrustEmpty = "trust-empty", Ours;
     /// TLS failed in another way.

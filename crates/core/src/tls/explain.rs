@@ -9,7 +9,7 @@ use super::alert::meaning;
 use super::evidence::{Evidence, Offer, Step};
 use super::tap::tls_error;
 use super::{Peer, Tls, untrusted};
-use crate::error::{AFTER_ANSWERS, Code, Failure, quoted};
+use crate::error::{AFTER_ANSWERS, Code, FEW, Failure, first_few, quoted};
 use crate::identity::Identity;
 use crate::identity::facts::{CertificateFacts, date, distinguished_name};
 
@@ -188,7 +188,7 @@ fn about_ours(evidence: &Evidence, identity: Option<&Identity>, alert: Option<&s
             let usages = &identity.facts().extended_key_usages;
             if !usages.is_empty() && !usages.iter().any(|usage| usage == "clientAuth" || usage == "any") {
                 return failure
-                    .because(format!("The certificate is for {} only, not for clientAuth.", usages.join(", ")))
+                    .because(format!("The certificate is for {} only, not for clientAuth.", first_few(usages)))
                     .fix("Have a certificate issued with the extended key usage clientAuth.");
             }
             failure.fix(format!(
@@ -202,7 +202,7 @@ fn about_ours(evidence: &Evidence, identity: Option<&Identity>, alert: Option<&s
 /// Adds what the certificate says of itself, and which CAs the server accepts.
 fn with_identity(mut failure: Failure, evidence: &Evidence, identity: Option<&Identity>) -> Failure {
     let now = OffsetDateTime::now_utc();
-    let accepted: Vec<_> = evidence.acceptable.iter().map(|name| quoted(&distinguished_name(name))).collect();
+    let mut accepted: Vec<_> = evidence.acceptable.iter().map(|name| quoted(&distinguished_name(name))).collect();
     if let Some(identity) = identity {
         let facts = identity.facts();
         failure = failure
@@ -224,10 +224,8 @@ fn with_identity(mut failure: Failure, evidence: &Evidence, identity: Option<&Id
         return failure;
     }
     // Many servers list every CA of the system; the first ones tell enough.
-    let mut names = accepted.iter().take(TOLD_CAS).cloned().collect::<Vec<_>>().join(", ");
-    if accepted.len() > TOLD_CAS {
-        names = format!("{names} and {} more", accepted.len() - TOLD_CAS);
-    }
+    let names = first_few(&accepted);
+    accepted.truncate(FEW);
     let ours = identity.map(|identity| {
         let chain = identity.certified().cert.iter().filter_map(|der| CertificateFacts::parse(der).ok());
         chain.into_iter().any(|facts| evidence.acceptable.contains(&facts.issuer_der))
@@ -271,6 +269,3 @@ fn broken(error: &io::Error) -> String {
         _ => format!("The system says: {error}."),
     }
 }
-
-/// How many names of CAs are told.
-pub(super) const TOLD_CAS: usize = 3;

@@ -1,17 +1,18 @@
 //! Explains why a server is not believed, from what it presented and what is asked of it.
 
+mod revocation;
 mod spiffe;
 
 use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
 use time::OffsetDateTime;
 use webpki::Error;
 
 use super::evidence::Evidence;
-use super::explain::TOLD_CAS;
 use super::{Peer, Tls};
-use crate::error::{Code, Failure, quoted};
+use crate::error::{Code, Failure, first_few, quoted};
 use crate::identity::facts::{CertificateFacts, date};
-use crate::trust::{Link, Refusal, Revoked};
+use crate::trust::{Link, Refusal, Unfit, UnfitFor};
 
 /// Explains a refusal of ours.
 pub(super) fn explain(tls: &Tls, evidence: &Evidence, refusal: &Refusal, peer: Peer) -> Failure {
@@ -43,44 +44,12 @@ impl Untrusted<'_> {
             Refusal::Invalid(error) => self.invalid(error),
             Refusal::OtherName => self.other_name(),
             Refusal::NotForServers => self.not_for_servers(),
-            Refusal::Revoked(revoked) => self.revoked(revoked),
-            Refusal::NotCovered { issuer } => Failure::new(
-                Code::RevocationUnknown,
-                format!("Nothing says whether the certificate of {} is revoked", self.target),
-            )
-            .because(format!("`crl` is set, and has no list of its issuer, {}.", quoted(issuer)))
-            .fix("Add the revocation list of that CA to the file that `crl` names.")
-            .evidence("issuer", issuer.clone()),
-            Refusal::OwnIssuer => Failure::new(
-                Code::RevocationUnknown,
-                format!("No revocation list can cover the certificate of {}", self.target),
-            )
-            .because(format!("It is {}, signed by itself, and believed because `ca` holds it.", self.subject()))
-            .fix("Remove `crl`; to revoke the certificate, remove it from `ca`."),
-            Refusal::OutOfDate { issuer, since, place } => {
-                let now = OffsetDateTime::now_utc();
-                let since = since.map_or_else(String::new, |since| format!(" on {}", date(since, now)));
-                Failure::new(Code::CrlStale, format!("The revocation list for {} is out of date", self.target))
-                    .at(place.clone())
-                    .because(format!("The list of {} was to be replaced{since}.", quoted(issuer)))
-                    .fix("Fetch the list of that CA anew.")
-                    .fix("Check this machine's clock.")
-                    .evidence("issuer", issuer.clone())
-            }
-            Refusal::UnusableList { error, place } => {
-                Failure::new(Code::CrlInvalid, format!("The revocation list for {} cannot be used", self.target))
-                    .at(place.clone())
-                    .because(match error {
-                        Error::InvalidCrlSignatureForPublicKey => {
-                            "Its signature is not by the key of the CA that it names.".to_owned()
-                        }
-                        Error::IssuerNotCrlSigner => {
-                            "The CA that signed it may not sign such lists (key usage cRLSign).".to_owned()
-                        }
-                        error => format!("The verifier says: {error}."),
-                    })
-                    .fix("Fetch the list anew, from the CA that issued the server's certificate.")
-            }
+            Refusal::Revoked(revoked) => revocation::revoked(self, revoked),
+            Refusal::NotCovered { issuer, in_part } => revocation::not_covered(self, issuer, *in_part),
+            Refusal::OwnIssuer => revocation::own_issuer(self),
+            Refusal::OutOfDate { issuer, since, place } => revocation::out_of_date(self, issuer, *since, place),
+            Refusal::UnusableList { issuer, why, place } => revocation::unusable(self, issuer, *why, place),
+            Refusal::UnfitRoot(unfit) => self.unfit_root(unfit),
             Refusal::NotPinned(path) => self.not_pinned(path),
             Refusal::NotTheServer(why) => spiffe::not_the_server(self, why),
         }
@@ -90,19 +59,19 @@ impl Untrusted<'_> {
         let now = OffsetDateTime::now_utc();
         let leaf = self.chain.first();
         match error {
-            Error::CertExpired { .. } => {
-                let ended = leaf.map_or_else(String::new, |leaf| format!(" on {}", date(leaf.not_after, now)));
-                let what = format!("The certificate of {} expired{ended}", self.target);
-                Failure::new(Code::ServerCertificateExpired, what)
-                    .because(format!("It is {}.", self.subject()))
+            Error::CertExpired { not_after, .. } => {
+                let (whose, which) = self.of_moment(|facts| facts.not_after, *not_after);
+                let ended = which.map_or_else(String::new, |facts| format!(" on {}", date(facts.not_after, now)));
+                Failure::new(Code::ServerCertificateExpired, format!("{whose} expired{ended}"))
+                    .because(format!("It is {}.", title(which)))
                     .fix("Tell whoever runs the server to renew its certificate.")
                     .fix("Check this machine's clock.")
             }
-            Error::CertNotValidYet { .. } => {
-                let starts = leaf.map_or_else(String::new, |leaf| format!(" before {}", date(leaf.not_before, now)));
-                let what = format!("The certificate of {} is not valid{starts}", self.target);
-                Failure::new(Code::ServerCertificateNotYetValid, what)
-                    .because(format!("It is {}.", self.subject()))
+            Error::CertNotValidYet { not_before, .. } => {
+                let (whose, which) = self.of_moment(|facts| facts.not_before, *not_before);
+                let starts = which.map_or_else(String::new, |facts| format!(" before {}", date(facts.not_before, now)));
+                Failure::new(Code::ServerCertificateNotYetValid, format!("{whose} is not valid{starts}"))
+                    .because(format!("It is {}.", title(which)))
                     .fix("Check this machine's clock.")
             }
             Error::CertNotValidForName(_) => self.other_name(),
@@ -128,7 +97,7 @@ impl Untrusted<'_> {
 
     fn other_name(&self) -> Failure {
         let leaf = self.chain.first();
-        let names = leaf.map(|leaf| leaf.names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "));
+        let names = leaf.map(|leaf| first_few(&leaf.names.iter().map(|name| quoted(name)).collect::<Vec<_>>()));
         let names = names.filter(|names| !names.is_empty());
         let what = format!("The certificate of {} is for another name", self.target);
         let failure = Failure::new(Code::ServerNameMismatch, what);
@@ -152,10 +121,38 @@ impl Untrusted<'_> {
     }
 
     fn not_for_servers(&self) -> Failure {
-        let usages = self.chain.first().map_or_else(String::new, |leaf| leaf.extended_key_usages.join(", "));
-        self.cannot_be_accepted()
-            .because(format!("It is for {usages} only, not for serverAuth."))
-            .fix("Have a certificate issued to the server with the extended key usage serverAuth.")
+        let limited = |facts: &&CertificateFacts| {
+            !facts.extended_key_usages.is_empty()
+                && !facts.extended_key_usages.iter().any(|usage| usage == "serverAuth")
+        };
+        // The verifier says only what it wants; all that is presented was on the way.
+        let which = self.chain.iter().position(|facts| limited(&facts));
+        let usages = which.and_then(|at| self.chain.get(at)).map(|facts| first_few(&facts.extended_key_usages));
+        let usages = usages.unwrap_or_else(|| "other uses".to_owned());
+        let failure = self.cannot_be_accepted();
+        match which.and_then(|at| self.chain.get(at)) {
+            Some(ca) if which != Some(0) => failure
+                .because(format!("{}, a CA above it, is for {usages} only, not for serverAuth.", quoted(ca.title())))
+                .fix("Have a certificate issued to the server by a CA that may sign those of servers."),
+            _ => failure
+                .because(format!("It is for {usages} only, not for serverAuth."))
+                .fix("Have a certificate issued to the server with the extended key usage serverAuth."),
+        }
+    }
+
+    /// Which certificate the verifier speaks of, when it names only a moment.
+    fn of_moment(
+        &self,
+        moment: impl Fn(&CertificateFacts) -> OffsetDateTime,
+        wanted: UnixTime,
+    ) -> (String, Option<&CertificateFacts>) {
+        let wanted = i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX);
+        let at = self.chain.iter().position(|facts| moment(facts).unix_timestamp() == wanted);
+        let whose = match at {
+            Some(1..) => format!("A CA above the certificate of {}", self.target),
+            _ => format!("The certificate of {}", self.target),
+        };
+        (whose, at.and_then(|at| self.chain.get(at)))
     }
 
     fn cannot_be_accepted(&self) -> Failure {
@@ -163,27 +160,28 @@ impl Untrusted<'_> {
         Failure::new(Code::ServerCertificateInvalid, what).because(format!("It is {}.", self.subject()))
     }
 
-    fn revoked(&self, revoked: &Revoked) -> Failure {
+    fn unfit_root(&self, unfit: &Unfit) -> Failure {
         let now = OffsetDateTime::now_utc();
-        let leaf =
-            self.chain.first().is_some_and(|leaf| leaf.serial == revoked.serial && leaf.issuer == revoked.issuer);
-        let whose = if leaf { "The certificate" } else { "A CA above the certificate" };
-        let since = revoked.since.map_or_else(String::new, |since| format!(" on {}", date(since, now)));
-        let failure = Failure::new(Code::ServerRevoked, format!("{whose} of {} is revoked", self.target))
-            .at(revoked.place.clone())
-            .because(format!(
-                "{} (serial number {}) was revoked{since} by {}.",
-                quoted(&revoked.title),
-                revoked.serial,
-                quoted(&revoked.issuer)
-            ));
-        let failure = match revoked.reason {
-            Some(reason) => failure.because(format!("The reason is {reason}.")).evidence("reason", reason),
-            None => failure,
+        let whose = format!("The CA in `ca` that signed the certificate of {}", self.target);
+        let of = |what: String| {
+            Failure::new(Code::CaInvalid, format!("{whose} {what}"))
+                .at(unfit.place.clone())
+                .because(format!("It is {}.", quoted(&unfit.title)))
         };
-        failure
-            .fix("Tell whoever runs the server that it needs a new certificate; do not connect before.")
-            .evidence("serial", revoked.serial.clone())
+        match unfit.why {
+            UnfitFor::Expired(end) => of(format!("expired on {}", date(end, now)))
+                .fix("Set `ca` (--ca) to the CA's new certificate, from whoever runs it.")
+                .fix("Check this machine's clock."),
+            UnfitFor::NotYetValid(start) => {
+                of(format!("is not valid before {}", date(start, now))).fix("Check this machine's clock.")
+            }
+            UnfitFor::Servers => of("may not sign those of servers".to_owned())
+                .because("Its extended key usage has no serverAuth.")
+                .fix("Set `ca` (--ca) to the CA for servers."),
+            UnfitFor::SoLong(most) => of("has too many CAs below it".to_owned())
+                .because(format!("It allows {most} (basicConstraints pathLenConstraint)."))
+                .fix("Tell whoever runs the CA, or set `ca` (--ca) to a CA further below."),
+        }
     }
 
     fn not_pinned(&self, path: &[Link]) -> Failure {
@@ -191,8 +189,8 @@ impl Untrusted<'_> {
         let links = path.iter().map(|link| format!("{} {}", quoted(&link.subject), link.pin)).collect::<Vec<_>>();
         Failure::new(Code::PinMismatch, format!("{} has none of the pinned keys", self.target))
             .because(format!("`pins` wants {}.", wanted.join(" or ")))
-            .because(format!("The server's certificate and the CAs above it have {}.", links.join(", ")))
-            .because("All else about them is right: the server has a new key, or somebody else has a certificate for its name.")
+            .because(format!("The server's certificate and the CAs above it have {}.", first_few(&links)))
+            .because("They are trusted, and for this server: it has a new key, or somebody else has a certificate for its name.")
             .fix("Ask whoever runs the server, by phone, whether its key has changed, and only then set the new pin.")
             .evidence("wanted", wanted)
             .evidence("path", path.iter().map(|link| link.pin.to_string()).collect::<Vec<_>>())
@@ -235,7 +233,7 @@ impl Untrusted<'_> {
         let Some((file, subjects)) = trust.source() else {
             return failure.because("Only the system's roots are trusted, and they do not have it.");
         };
-        let names = subjects.iter().take(TOLD_CAS).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+        let names = first_few(&subjects.iter().map(|name| quoted(name)).collect::<Vec<_>>());
         let system = if trust.trusts_system() { " The system's roots do not have it either." } else { "" };
         failure.because(format!("`ca` ({file}) holds {names}.{system}"))
     }
@@ -256,6 +254,10 @@ impl Untrusted<'_> {
     }
 
     fn subject(&self) -> String {
-        self.chain.first().map_or_else(String::new, |leaf| quoted(leaf.title()))
+        title(self.chain.first())
     }
+}
+
+fn title(facts: Option<&CertificateFacts>) -> String {
+    facts.map_or_else(String::new, |facts| quoted(facts.title()))
 }

@@ -1,5 +1,6 @@
 //! Whom we believe: the roots that a server's certificate must lead to, and what it must show besides.
 
+mod authority;
 mod exact;
 mod linked;
 mod path;
@@ -7,10 +8,14 @@ mod pins;
 mod refusal;
 mod revocation;
 mod roots;
+mod signature;
 mod spiffe;
 
+pub(crate) use authority::{Unfit, UnfitFor};
 pub(crate) use pins::Link;
 pub(crate) use refusal::{Refusal, Revoked};
+pub(crate) use revocation::Unusable;
+pub(crate) use signature::NotSigned;
 pub(crate) use spiffe::{NotTheServer, SpiffeTrust};
 
 use std::fmt;
@@ -80,9 +85,15 @@ impl Trust {
             return if covered && !self.revocation.is_empty() { Err(Refusal::OwnIssuer) } else { Ok(()) };
         }
         let checks = path::Checks { presented, pins, revocation: &self.revocation, covered, named: true };
-        let by_ca = checks.verify(self.roots.ca());
-        // A root of the same name and another key says as little of the others as none at all.
-        let Err(Refusal::Invalid(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey)) = by_ca
+        let by_ca = match self.roots.ca() {
+            Some(authorities) => checks.verify_by(authorities),
+            None => checks.verify(&[]),
+        };
+        // A root of the same name and another key, or one that has ended, says as little of the others as none.
+        let Err(
+            Refusal::Invalid(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey)
+            | Refusal::UnfitRoot(_),
+        ) = by_ca
         else {
             return by_ca;
         };

@@ -4,7 +4,7 @@ use rustls::CertificateError;
 use time::OffsetDateTime;
 use webpki::Error;
 
-use super::{Link, NotTheServer};
+use super::{Link, NotTheServer, Unfit, Unusable};
 
 /// Why a server is not believed.
 #[derive(Clone, Debug)]
@@ -17,14 +17,17 @@ pub(crate) enum Refusal {
     NotForServers,
     /// A revocation list names one of its certificates.
     Revoked(Box<Revoked>),
-    /// No revocation list covers its certificate, which this CA has issued.
-    NotCovered { issuer: String },
+    /// No revocation list covers its certificate, which this CA has issued. `in_part` when there are
+    /// lists of that CA, and all are for other certificates of it.
+    NotCovered { issuer: String, in_part: bool },
     /// Its certificate is its own issuer, which no revocation list can cover.
     OwnIssuer,
     /// The revocation list of this CA is out of date since then.
-    OutOfDate { issuer: String, since: Option<OffsetDateTime>, place: String },
+    OutOfDate { issuer: String, since: OffsetDateTime, place: String },
     /// The revocation list of its CA cannot be used.
-    UnusableList { error: Error, place: String },
+    UnusableList { issuer: String, why: Unusable, place: String },
+    /// The CA certificate of `ca` that signed it cannot vouch for it.
+    UnfitRoot(Box<Unfit>),
     /// The path, from the leaf to the root, has none of the pins.
     NotPinned(Vec<Link>),
     /// Its certificate has another SPIFFE ID than expected, or none.
@@ -54,7 +57,7 @@ impl Refusal {
             Self::Invalid(Error::CertExpired { .. }) => Tls::Expired,
             Self::Invalid(Error::CertNotValidYet { .. }) => Tls::NotValidYet,
             Self::Invalid(Error::CertNotValidForName(_)) | Self::OtherName => Tls::NotValidForName,
-            Self::Invalid(Error::UnknownIssuer) => Tls::UnknownIssuer,
+            Self::Invalid(Error::UnknownIssuer) | Self::UnfitRoot(_) => Tls::UnknownIssuer,
             Self::Invalid(Error::InvalidSignatureForPublicKey) => Tls::BadSignature,
             Self::Invalid(Error::RequiredEkuNotFoundContext(_)) | Self::NotForServers => Tls::InvalidPurpose,
             Self::Invalid(_) => Tls::BadEncoding,

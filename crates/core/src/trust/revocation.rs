@@ -1,17 +1,21 @@
 //! Revocation lists (CRLs; RFC 5280, section 5): what they are read from, and what they refuse.
 
 use std::fmt;
+use std::slice;
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use time::OffsetDateTime;
 use webpki::{
-    CertRevocationList, EndEntityCert, Error, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, RevocationReason, UnknownStatusPolicy,
+    CertRevocationList, Error, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
+    RevocationOptionsBuilder, RevocationReason, UnknownStatusPolicy,
 };
+use x509_parser::certificate::X509Certificate;
+use x509_parser::der_parser::num_bigint::BigUint;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::{Presented, Refusal, Revoked};
+use super::signature::{NotSigned, Signed};
+use super::{Refusal, Revoked};
 use crate::config::Material;
 use crate::error::{Code, Failure, Result, quoted};
 use crate::identity::facts::{CertificateFacts, distinguished_name};
@@ -20,15 +24,52 @@ use crate::identity::{place, read, wrong_kind};
 /// The revocation lists of `crl`; none when it is not set.
 #[derive(Default)]
 pub(super) struct Revocation {
+    /// The newest first.
     lists: Vec<List>,
     place: String,
 }
 
 struct List {
+    der: Vec<u8>,
     crl: CertRevocationList<'static>,
     issuer: String,
+    issuer_der: Vec<u8>,
+    age: Age,
+    next_update: OffsetDateTime,
+}
+
+/// What makes one list newer than another of the same scope (RFC 5280, section 5.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Age {
     this_update: OffsetDateTime,
-    next_update: Option<OffsetDateTime>,
+    /// At most 20 octets, with zeros before them.
+    number: [u8; 20],
+}
+
+/// One certificate of a path, and who signed it.
+pub(super) struct Step {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) signer: Signer,
+}
+
+/// Who signed a certificate, and so signs the lists that name it.
+pub(super) enum Signer {
+    /// The next on the path. `signs_lists` is what its key usage says.
+    Next { key: SubjectPublicKeyInfoDer<'static>, signs_lists: bool },
+    /// Whoever signed a certificate of `ca` at which the path ends, as far as that is known. Lists of
+    /// somebody unknown are believed for what they name: they come from the same settings as `ca`.
+    BeyondTheEnd(Vec<SubjectPublicKeyInfoDer<'static>>),
+}
+
+/// Why a revocation list cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// The CA that it names has not signed it.
+    Signature(NotSigned),
+    /// The CA may not sign lists.
+    NotASigner,
+    /// It is made only then.
+    NotYet(OffsetDateTime),
 }
 
 impl Revocation {
@@ -40,8 +81,7 @@ impl Revocation {
         }
         let lists = found.revocation_lists.iter().map(|der| List::read(der, material));
         let mut lists = lists.collect::<Result<Vec<_>>>()?;
-        // The first that covers a certificate decides, so of the lists of one CA the newest must be it.
-        lists.sort_by_key(|list| std::cmp::Reverse(list.this_update));
+        lists.sort_by_key(|list| std::cmp::Reverse(list.age));
         Ok(Self { lists, place: place(material) })
     }
 
@@ -49,78 +89,111 @@ impl Revocation {
         self.lists.is_empty()
     }
 
-    /// The lists, as [`Self::options`] wants them.
-    pub(super) fn lists(&self) -> Vec<&CertRevocationList<'_>> {
-        self.lists.iter().map(|list| &list.crl).collect()
+    /// Whether no list names a certificate of this path, the leaf first. Every list is asked that its
+    /// CA has signed, whatever part of the certificates it is for: a serial number is there once.
+    pub(super) fn check(&self, path: &[Step], now: UnixTime) -> std::result::Result<(), Refusal> {
+        let now = moment(now);
+        for step in path {
+            let Ok((_, certificate)) = X509Certificate::from_der(&step.certificate) else {
+                return Err(Refusal::Invalid(Error::BadDer));
+            };
+            let lists = self.lists_for(&certificate, step, path)?;
+            if let Some(list) = lists.iter().find(|list| now.is_none_or(|now| list.age.this_update > now)) {
+                return Err(self.unusable(list, Unusable::NotYet(list.age.this_update)));
+            }
+            let lists = newest(&lists);
+            if let Some(revoked) = lists.iter().find_map(|list| self.revoked(list, &step.certificate, &certificate)) {
+                return Err(Refusal::Revoked(Box::new(revoked)));
+            }
+            if let (Some(list), Signer::Next { signs_lists: false, .. }) = (lists.first(), &step.signer) {
+                return Err(self.unusable(list, Unusable::NotASigner));
+            }
+            if let Some(list) = lists.iter().find(|list| now.is_none_or(|now| list.next_update <= now)) {
+                return Err(Refusal::OutOfDate {
+                    issuer: list.issuer.clone(),
+                    since: list.next_update,
+                    place: self.place.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
-    /// How the verifier shall use the lists; none when there are none. One that is out of date says nothing.
-    pub(super) fn options<'a>(
-        lists: &'a [&'a CertRevocationList<'a>],
-        depth: RevocationCheckDepth,
-        unknown: UnknownStatusPolicy,
-    ) -> Option<RevocationOptions<'a>> {
-        let options = RevocationOptionsBuilder::new(lists).ok()?;
-        Some(
-            options
-                .with_depth(depth)
-                .with_status_policy(unknown)
-                .with_expiration_policy(ExpirationPolicy::Enforce)
-                .build(),
-        )
-    }
-
-    /// What the verifier's error means.
-    pub(super) fn refusal(&self, error: Error, presented: Presented<'_>) -> Refusal {
-        match error {
-            Error::CertRevoked => match self.revoked(presented) {
-                Some(revoked) => Refusal::Revoked(Box::new(revoked)),
-                None => Refusal::Invalid(error),
-            },
-            Error::UnknownRevocationStatus => {
-                let facts = CertificateFacts::parse(presented.leaf);
-                Refusal::NotCovered { issuer: facts.map_or_else(|_| String::new(), |facts| facts.issuer) }
+    /// The lists of the CA that signed this certificate.
+    fn lists_for(
+        &self,
+        certificate: &X509Certificate<'_>,
+        step: &Step,
+        path: &[Step],
+    ) -> std::result::Result<Vec<&List>, Refusal> {
+        let named: Vec<_> = self.lists.iter().filter(|list| list.issuer_der == certificate.issuer().as_raw()).collect();
+        let (keys, next) = match &step.signer {
+            Signer::Next { key, .. } => (slice::from_ref(key), true),
+            Signer::BeyondTheEnd(keys) => (keys.as_slice(), false),
+        };
+        if keys.is_empty() {
+            return Ok(named);
+        }
+        let signed = |list: &List| keys.iter().any(|key| list.signed_by(key).is_ok());
+        let fitting: Vec<_> = named.iter().copied().filter(|list| signed(list)).collect();
+        // A CA may have had several keys under one name; the lists of the others say nothing here.
+        let known = |list: &&List| {
+            path.iter().any(|step| matches!(&step.signer, Signer::Next { key, .. } if list.signed_by(key).is_ok()))
+        };
+        match named.first() {
+            Some(list) if next && !named.iter().any(known) => {
+                let why = keys.iter().find_map(|key| list.signed_by(key).err()).unwrap_or(NotSigned::OtherKey);
+                Err(self.unusable(list, Unusable::Signature(why)))
             }
-            Error::CrlExpired { next_update, .. } => {
-                let since = moment(next_update);
-                let issuers = issuers(presented);
-                let mut lists = self.lists.iter().filter(|list| issuers.iter().any(|name| name == list.crl.issuer()));
-                let list = lists.find(|list| list.next_update == since);
-                let issuer = list.map_or_else(String::new, |list| list.issuer.clone());
-                Refusal::OutOfDate { issuer, since, place: self.place.clone() }
-            }
-            Error::InvalidCrlSignatureForPublicKey
-            | Error::IssuerNotCrlSigner
-            | Error::UnsupportedCrlIssuingDistributionPoint
-            | Error::UnsupportedRevocationReasonsPartitioning
-            | Error::UnsupportedCrlSignatureAlgorithmContext(_)
-            | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-                Refusal::UnusableList { error, place: self.place.clone() }
-            }
-            error => Refusal::Invalid(error),
+            _ => Ok(fitting),
         }
     }
 
-    /// The certificate that a list names, the leaf before its CAs. The verifier knows, and does not say.
-    fn revoked(&self, presented: Presented<'_>) -> Option<Revoked> {
-        let mut presented = std::iter::once(presented.leaf).chain(presented.intermediates);
-        presented.find_map(|der| {
-            let certificate = EndEntityCert::try_from(der).ok()?;
-            let of_issuer = |list: &&List| list.crl.issuer() == certificate.issuer();
-            self.lists.iter().filter(of_issuer).find_map(|list| {
-                let entry = list.crl.find_serial(certificate.serial()).ok().flatten()?;
-                let facts = CertificateFacts::parse(der).ok()?;
-                Some(Revoked {
-                    title: facts.title().to_owned(),
-                    issuer: facts.issuer,
-                    serial: facts.serial,
-                    since: moment(entry.revocation_date),
-                    reason: entry.reason_code.map(in_words),
-                    place: self.place.clone(),
-                })
-            })
+    /// The lists of the CA that signed the leaf, as [`options`] wants them.
+    pub(super) fn of_leaf(&self, path: &[Step]) -> Vec<&CertRevocationList<'_>> {
+        let lists = path.first().and_then(|step| {
+            let (_, certificate) = X509Certificate::from_der(&step.certificate).ok()?;
+            self.lists_for(&certificate, step, path).ok()
+        });
+        newest(&lists.unwrap_or_default()).into_iter().map(|list| &list.crl).collect()
+    }
+
+    fn unusable(&self, list: &List, why: Unusable) -> Refusal {
+        Refusal::UnusableList { issuer: list.issuer.clone(), why, place: self.place.clone() }
+    }
+
+    fn revoked(&self, list: &List, der: &[u8], certificate: &X509Certificate<'_>) -> Option<Revoked> {
+        // A list that cannot be searched was refused when it was read.
+        let entry = list.crl.find_serial(certificate.raw_serial()).ok().flatten()?;
+        let facts = CertificateFacts::parse(der).ok()?;
+        Some(Revoked {
+            title: facts.title().to_owned(),
+            issuer: facts.issuer,
+            serial: facts.serial,
+            since: moment(entry.revocation_date),
+            reason: entry.reason_code.map(in_words),
+            place: self.place.clone(),
         })
     }
+}
+
+/// Without those of which a newer one is there for the same part of the certificates.
+fn newest<'a>(lists: &[&'a List]) -> Vec<&'a List> {
+    let scope = |list: &List| list.crl.issuing_distribution_point().map(<[u8]>::to_vec);
+    let older = |list: &&List| lists.iter().any(|other| other.age > list.age && scope(other) == scope(list));
+    lists.iter().copied().filter(|list| !older(list)).collect()
+}
+
+/// How the verifier shall look for a list that covers the leaf.
+pub(super) fn options<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
+    let options = RevocationOptionsBuilder::new(lists).ok()?;
+    Some(
+        options
+            .with_depth(RevocationCheckDepth::EndEntity)
+            .with_status_policy(UnknownStatusPolicy::Deny)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build(),
+    )
 }
 
 impl List {
@@ -143,6 +216,7 @@ impl List {
                 _ if facts.version().is_none() => failure
                     .because("It is of version 1; RFC 5280 wants version 2, with a number.")
                     .fix("Have it made anew; for `openssl ca -gencrl` set `crlnumber` and `crl_extensions`."),
+                _ if facts.next_update().is_none() => no_end(failure),
                 Error::UnsupportedDeltaCrl => {
                     failure.because("It is a delta, which says only what changed.").fix("Name the whole list.")
                 }
@@ -152,12 +226,26 @@ impl List {
                 error => failure.because(format!("The verifier says: {error}.")),
             }
         })?;
+        let Some(next_update) = facts.next_update() else {
+            return Err(no_end(failure().because(format!("It is of {}.", quoted(&issuer)))));
+        };
+        let mut number = [0; 20];
+        let digits = facts.crl_number().map(BigUint::to_bytes_be).unwrap_or_default();
+        for (to, from) in number.iter_mut().rev().zip(digits.iter().rev()) {
+            *to = *from;
+        }
         Ok(Self {
+            der: der.to_vec(),
             crl: crl.into(),
             issuer,
-            this_update: facts.last_update().to_datetime(),
-            next_update: facts.next_update().map(|time| time.to_datetime()),
+            issuer_der: facts.issuer().as_raw().to_vec(),
+            age: Age { this_update: facts.last_update().to_datetime(), number },
+            next_update: next_update.to_datetime(),
         })
+    }
+
+    fn signed_by(&self, key: &SubjectPublicKeyInfoDer<'_>) -> std::result::Result<(), NotSigned> {
+        Signed::read(&self.der).ok_or(NotSigned::UnknownAlgorithm)?.verify(key)
     }
 }
 
@@ -167,10 +255,10 @@ impl fmt::Debug for Revocation {
     }
 }
 
-/// The issuers of all that is presented, as the lists name theirs.
-fn issuers(presented: Presented<'_>) -> Vec<Vec<u8>> {
-    let certificates = std::iter::once(presented.leaf).chain(presented.intermediates);
-    certificates.filter_map(|der| Some(EndEntityCert::try_from(der).ok()?.issuer().to_vec())).collect()
+fn no_end(failure: Failure) -> Failure {
+    failure
+        .because("It does not say until when it counts (nextUpdate), which RFC 5280 wants.")
+        .fix("Have it made anew; for `openssl ca -gencrl` set `default_crl_days`.")
 }
 
 fn moment(time: UnixTime) -> Option<OffsetDateTime> {

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
+use super::authority::{Authorities, NoAuthority};
 use crate::config::Material;
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, quoted};
 use crate::identity::facts::CertificateFacts;
 use crate::identity::{locked_store, place, read, wrong_kind};
 
@@ -21,9 +22,8 @@ pub(super) struct Roots {
 
 /// What `ca` names.
 struct Ca {
-    place: String,
     subjects: Vec<String>,
-    anchors: Vec<TrustAnchor<'static>>,
+    authorities: Authorities,
     /// Those that name themselves as their issuer, of which a server may present one as its own.
     self_issued: Vec<CertificateDer<'static>>,
 }
@@ -33,8 +33,8 @@ impl Roots {
         Ok(Self { ca: ca.map(Ca::load).transpose()?, trust_system, system: OnceLock::new() })
     }
 
-    pub(super) fn ca(&self) -> &[TrustAnchor<'static>] {
-        self.ca.as_ref().map_or(&[], |ca| &ca.anchors)
+    pub(super) fn ca(&self) -> Option<&Authorities> {
+        self.ca.as_ref().map(|ca| &ca.authorities)
     }
 
     /// Whether `ca` holds this very certificate, and it names itself as its issuer.
@@ -43,7 +43,7 @@ impl Roots {
     }
 
     pub(super) fn source(&self) -> Option<(&str, &[String])> {
-        self.ca.as_ref().map(|ca| (ca.place.as_str(), ca.subjects.as_slice()))
+        self.ca.as_ref().map(|ca| (ca.authorities.place.as_str(), ca.subjects.as_slice()))
     }
 
     pub(super) fn trust_system(&self) -> bool {
@@ -89,24 +89,45 @@ impl Ca {
         if pem.certificates.is_empty() {
             return Err(wrong_kind(material, "CA certificate", &pem));
         }
-        let mut subjects = Vec::new();
-        let mut self_issued = Vec::new();
-        for der in &pem.certificates {
-            let Ok(facts) = CertificateFacts::parse(der) else { continue };
-            subjects.push(facts.subject);
+        let mut ca =
+            Self { subjects: Vec::new(), authorities: Authorities::new(place(material)), self_issued: Vec::new() };
+        // One that vouches for nobody does no harm beside others, as in the file of a server's whole chain.
+        let mut of_no_use = None;
+        for (index, der) in pem.certificates.into_iter().map(CertificateDer::from).enumerate() {
+            let added = ca.authorities.add(&der);
+            let Ok(facts) = CertificateFacts::parse(&der) else {
+                let which = format!("Certificate {} of it", index + 1);
+                of_no_use.get_or_insert_with(|| unusable(material, &which, NoAuthority::Unreadable));
+                continue;
+            };
+            match added {
+                Err(why) if !facts.self_issued => {
+                    of_no_use.get_or_insert_with(|| unusable(material, &quoted(facts.title()), why));
+                    continue;
+                }
+                _ => {}
+            }
+            ca.subjects.push(facts.subject);
             if facts.self_issued {
-                self_issued.push(CertificateDer::from(der.clone()));
+                ca.self_issued.push(der);
             }
         }
-        let anchors = anchors(pem.certificates.into_iter().map(CertificateDer::from));
-        if anchors.is_empty() && self_issued.is_empty() {
-            return Err(Failure::new(Code::MaterialInvalid, "The CA certificate cannot be used")
-                .at(place(material))
-                .at(material.origin.to_string())
-                .because("None of its certificates can serve as a root."));
-        }
-        Ok(Self { place: place(material), subjects, anchors, self_issued })
+        of_no_use.filter(|_| ca.subjects.is_empty()).map_or(Ok(ca), Err)
     }
+}
+
+/// A certificate that could neither sign that of a server nor be one that signed itself.
+fn unusable(material: &Material, which: &str, why: NoAuthority) -> Failure {
+    let why = match why {
+        NoAuthority::Unreadable => "cannot be read",
+        NoAuthority::NoCa => "is not that of a CA (basicConstraints CA:TRUE), and did not sign itself",
+        NoAuthority::NoCertSign => "may not sign others (key usage keyCertSign), and did not sign itself",
+    };
+    Failure::new(Code::MaterialInvalid, "A certificate in `ca` can make no server trusted")
+        .at(place(material))
+        .at(material.origin.to_string())
+        .because(format!("{which} {why}."))
+        .fix("Set `ca` to the certificate of the CA that signed it, and leave this one out.")
 }
 
 fn anchors(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Vec<TrustAnchor<'static>> {

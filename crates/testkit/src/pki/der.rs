@@ -46,5 +46,14 @@ pub(super) fn version_1(certificate: &[u8], sign: impl FnOnce(&[u8]) -> Vec<u8>)
     wrap(SEQUENCE, &[&signed, algorithm, &wrap(BIT_STRING, &signature)].concat())
 }
 
+/// The revocation list without the time of its successor; the signature is left as it was.
+pub(super) fn without_next_update(list: &[u8]) -> Vec<u8> {
+    let (_, signed, rest) = element(element(list).1);
+    // Version, algorithm, issuer and this update stay.
+    let next = (0..4).fold(signed, |fields, _| element(fields).2);
+    let signed = [&signed[..signed.len() - next.len()], element(next).2].concat();
+    wrap(SEQUENCE, &[&wrap(SEQUENCE, &signed), rest].concat())
+}
+
 pub(super) const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;

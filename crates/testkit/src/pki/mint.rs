@@ -1,9 +1,9 @@
 //! Certificate authorities and the certificates they sign.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber, SigningKey as _,
-    SubjectPublicKeyInfo,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlIssuingDistributionPoint, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams,
+    SerialNumber, SigningKey as _, SubjectPublicKeyInfo,
 };
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
@@ -20,16 +20,24 @@ pub(super) struct Authority {
 impl Authority {
     /// A root that signed itself.
     pub(super) fn root(name: &str) -> Self {
+        Self::self_signed(authority_params(name))
+    }
+
+    /// A root that says this of itself.
+    pub(super) fn self_signed(params: CertificateParams) -> Self {
         let key = KeyKind::P256.generate();
-        let params = authority_params(name);
         let der = params.self_signed(&key).expect("a root certificate").der().clone();
         Self { der, issuer: Issuer::new(params, key) }
     }
 
     /// A CA below this one.
     pub(super) fn intermediate(&self, name: &str) -> Self {
+        self.signs(authority_params(name))
+    }
+
+    /// A CA below this one that says this of itself.
+    pub(super) fn signs(&self, params: CertificateParams) -> Self {
         let key = KeyKind::P256.generate();
-        let params = authority_params(name);
         let der = params.signed_by(&key, &self.issuer).expect("an intermediate certificate").der().clone();
         Self { der, issuer: Issuer::new(params, key) }
     }
@@ -60,19 +68,28 @@ impl Authority {
 
     /// A revocation list with these certificates on it.
     pub(super) fn revoke(&self, revoked: &[&[u8]], validity: Validity) -> Vec<u8> {
-        let now = OffsetDateTime::now_utc();
+        self.list(revoked, validity.dates(OffsetDateTime::now_utc()), 7, None)
+    }
+
+    /// The same with these dates and this number, for this distribution point.
+    pub(super) fn list(
+        &self,
+        revoked: &[&[u8]],
+        (this_update, next_update): (OffsetDateTime, OffsetDateTime),
+        number: u64,
+        issuing_distribution_point: Option<CrlIssuingDistributionPoint>,
+    ) -> Vec<u8> {
         let entry = |der: &&[u8]| RevokedCertParams {
             serial_number: SerialNumber::from_slice(serial(der)),
-            revocation_time: now - Duration::days(3),
+            revocation_time: OffsetDateTime::now_utc() - Duration::days(3),
             reason_code: Some(RevocationReason::KeyCompromise),
             invalidity_date: None,
         };
-        let (this_update, next_update) = validity.dates(now);
         let params = CertificateRevocationListParams {
             this_update,
             next_update,
-            crl_number: SerialNumber::from(7_u64),
-            issuing_distribution_point: None,
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point,
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
@@ -132,7 +149,7 @@ impl Leaf {
         }
     }
 
-    fn params(&self) -> CertificateParams {
+    pub(super) fn params(&self) -> CertificateParams {
         let mut params = CertificateParams::new(self.names.clone()).expect("names fit for a certificate");
         let now = OffsetDateTime::now_utc();
         (params.not_before, params.not_after) = self.validity.dates(now);
@@ -169,7 +186,7 @@ impl Validity {
     }
 }
 
-fn authority_params(name: &str) -> CertificateParams {
+pub(super) fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     let now = OffsetDateTime::now_utc();
     // Older than the oldest leaf, so that an expired leaf has no other fault.

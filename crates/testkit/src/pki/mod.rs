@@ -4,6 +4,7 @@ mod der;
 mod identity;
 mod keys;
 mod mint;
+mod private;
 mod spiffe;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ pub use identity::{Client, Identity, ServerIdentity, fingerprint};
 pub use keys::KeyKind;
 pub use mint::Validity;
 use mint::{Authority, Leaf};
+pub use private::{CaForm, CrlForm, PrivateCa};
 pub use spiffe::{SvidFault, TrustDomain};
 
 /// A fresh PKI in a temporary folder that lives as long as this value.

@@ -1,6 +1,7 @@
 //! Which servers are believed. Here: the roots, those of `ca`, and the system's unless they are switched off.
 #![expect(clippy::expect_used, reason = "a helper of tests panics as a test does")]
 
+mod authority;
 mod fetch;
 mod greeting;
 mod name;

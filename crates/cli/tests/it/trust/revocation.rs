@@ -1,6 +1,7 @@
 //! `crl`: what is revoked is refused, and so is a server of which no list says anything.
 
-use mcp_mtls_testkit::pki::{Pki, Validity, pem};
+use mcp_mtls_testkit::pki::{CaForm, CrlForm, Pki, PrivateCa, Validity, pem};
+use time::OffsetDateTime;
 
 use super::{believed, refused, told};
 
@@ -94,4 +95,82 @@ async fn what_is_no_list_is_refused_before_any_connection() {
         let data = refused(&pki, &server, &["--crl", &file], code).await;
         assert!(told(&data, "where").contains(&file), "{data:#}");
     }
+}
+
+/// The arguments that trust this CA and its lists alone.
+fn of(pki: &Pki, ca: &PrivateCa<'_>, lists: &[Vec<u8>]) -> [String; 4] {
+    ["--ca".to_owned(), ca.file().display().to_string(), "--crl".to_owned(), crl(pki, lists)]
+}
+
+#[tokio::test]
+async fn no_list_of_a_ca_hides_another() {
+    let pki = Pki::new();
+    let ca = pki.private_ca("Root", CaForm::Right);
+    let server = ca.server();
+    let revoked: &[&[u8]] = &[&server.leaf_der];
+    let at = |age, point| CrlForm { age, point: Some(point), ..CrlForm::default() };
+    let (first, second) = ("http://crl.example/1", "http://crl.example/2");
+    for lists in [
+        // Two parts, of which the older names it.
+        [ca.list(revoked, at(2, first)), ca.list(&[], at(1, second))],
+        [ca.list(revoked, CrlForm { age: 2, ..CrlForm::default() }), ca.list(&[], at(1, second))],
+    ] {
+        refused(&pki, &server, &of(&pki, &ca, &lists), "server-revoked").await;
+    }
+    // Of the same moment, in either order: the number tells.
+    let from = OffsetDateTime::now_utc();
+    let numbered = |revoked: &[&[u8]], number| ca.list_at(revoked, from, number);
+    for newer in [true, false] {
+        let mut lists = [numbered(revoked, if newer { 2 } else { 1 }), numbered(&[], if newer { 1 } else { 2 })];
+        for _ in 0..2 {
+            lists.reverse();
+            if newer {
+                refused(&pki, &server, &of(&pki, &ca, &lists), "server-revoked").await;
+            } else {
+                believed(&pki, &server, &of(&pki, &ca, &lists)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_from_the_future_is_refused() {
+    let pki = Pki::new();
+    let ca = pki.private_ca("Root", CaForm::Right);
+    let server = ca.server();
+    let future = ca.list(&[], CrlForm { age: -5, ..CrlForm::default() });
+    let lists = [ca.list(&[&server.leaf_der], CrlForm::default()), future];
+    let data = refused(&pki, &server, &of(&pki, &ca, &lists), "crl-invalid").await;
+    assert!(told(&data, "why").contains("is from the future"), "{data:#}");
+}
+
+#[tokio::test]
+async fn lists_of_another_key_of_the_same_name_are_passed_over() {
+    let pki = Pki::new();
+    let (old, new) = (pki.private_ca("Root", CaForm::Right), pki.private_ca("Root", CaForm::Right));
+    let lists = [old.list(&[], CrlForm { age: 0, ..CrlForm::default() }), new.list(&[], CrlForm::default())];
+    believed(&pki, &new.server(), &of(&pki, &new, &lists)).await;
+    let server = new.server();
+    let lists = [lists[0].clone(), new.list(&[&server.leaf_der], CrlForm::default())];
+    refused(&pki, &server, &of(&pki, &new, &lists), "server-revoked").await;
+}
+
+#[tokio::test]
+async fn a_list_for_other_certificates_of_the_ca_is_told_as_such() {
+    let pki = Pki::new();
+    let ca = pki.private_ca("Root", CaForm::Right);
+    let (first, second) = ("http://crl.example/1", "http://crl.example/2");
+    let list = |point| ca.list(&[], CrlForm { point: Some(point), ..CrlForm::default() });
+    let server = ca.server_at(first);
+    let data = refused(&pki, &server, &of(&pki, &ca, &[list(second)]), "revocation-unknown").await;
+    assert!(told(&data, "why").contains("for other certificates"), "{data:#}");
+    believed(&pki, &server, &of(&pki, &ca, &[list(second), list(first)])).await;
+}
+
+#[tokio::test]
+async fn a_list_without_an_end_is_told_as_such() {
+    let pki = Pki::new();
+    let ca = pki.private_ca("Root", CaForm::Right);
+    let data = refused(&pki, &ca.server(), &of(&pki, &ca, &[ca.list_without_end()]), "crl-invalid").await;
+    assert!(told(&data, "why").contains("(nextUpdate)"), "{data:#}");
 }

@@ -1,8 +1,7 @@
 //! Explains a server that is not the one with the expected SPIFFE ID.
 
 use super::Untrusted;
-use crate::error::{Code, Failure, quoted};
-use crate::tls::explain::TOLD_CAS;
+use crate::error::{Code, Failure, first_few, quoted};
 use crate::trust::{NotTheServer, SpiffeTrust};
 
 /// The certificate has another SPIFFE ID, or none.
@@ -20,7 +19,7 @@ pub(super) fn not_the_server(server: &Untrusted<'_>, why: &NotTheServer) -> Fail
             let leaf = server.chain.first();
             let names: Vec<_> =
                 leaf.map(|leaf| leaf.names.iter().map(|name| quoted(name)).collect()).unwrap_or_default();
-            let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
+            let names = if names.is_empty() { "no name at all".to_owned() } else { first_few(&names) };
             Failure::new(Code::ServerIdMissing, format!("The certificate of {target} is not that of a SPIFFE workload"))
                 .because(format!("{why}; expected is {expected}."))
                 .because(format!("It is for {names}."))
@@ -34,7 +33,7 @@ pub(super) fn unknown_issuer(server: &Untrusted<'_>) -> Failure {
     let what = format!("The certificate of {} is not signed by its trust domain", server.target);
     let failure = Failure::new(Code::ServerIssuerUnknown, what);
     let (Some(last), Some(spiffe)) = (server.chain.last(), server.tls.trust.spiffe()) else { return failure };
-    let names = spiffe.subjects().iter().take(TOLD_CAS).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let names = first_few(&spiffe.subjects().iter().map(|name| quoted(name)).collect::<Vec<_>>());
     failure
         .because(format!("It claims {}, and its chain ends at the issuer {}.", spiffe.expected(), quoted(&last.issuer)))
         .because(format!("The bundle of the trust domain `{}` holds {names}.", spiffe.domain()))

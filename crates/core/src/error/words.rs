@@ -1,0 +1,40 @@
+//! Text of the other side, as it may be told.
+
+/// Text of the other side (server words, certificate names, bodies) as it may be told: [`plain`],
+/// in quotation marks.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\u{201c}{}\u{201d}", plain(text))
+}
+
+/// Text of the other side without what could drive a terminal: control characters become blanks,
+/// at most 200 characters. For places that show by themselves whose words they are.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let plain = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c });
+    let mut words = plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = words.char_indices().nth(QUOTED_CHARS) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
+/// The first of these, and how many more there are: whoever made a certificate may have put thousands
+/// of names into it.
+#[must_use]
+pub(crate) fn first_few(all: &[String]) -> String {
+    let first = all.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
+    if all.len() > FEW { format!("{first} and {} more", all.len() - FEW) } else { first }
+}
+
+/// How many of many are told.
+pub(crate) const FEW: usize = 4;
+
+/// Control characters, and the formatting characters that reorder or hide text in a terminal.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+const QUOTED_CHARS: usize = 200;
