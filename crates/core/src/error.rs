@@ -10,7 +10,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub(crate) use words::{FEW, first_few};
-pub use words::{plain, quoted};
+pub use words::{plain, printable, quoted};
 
 /// A `Result` whose error is a [`Failure`].
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -140,7 +140,8 @@ impl fmt::Display for Failure {
     /// One line: what failed, then the first reason and the first fix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.what)?;
-        if let Some(why) = self.0.why.first() {
+        let why = self.0.why.first();
+        if let Some(why) = why {
             write!(f, ": {why}")?;
         }
         if let Some(fix) = self.0.fix.first() {

@@ -1,15 +1,14 @@
 //! `certs show`: reads the files, and finds out which certificates and keys belong together.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mcp_mtls_core::config::is_on_token;
-use mcp_mtls_core::error::{Code, Failure, Result};
+use mcp_mtls_core::config::{is_on_token, read_all, read_file};
+use mcp_mtls_core::error::{Code, Failure, Result, printable};
 use mcp_mtls_core::identity::facts::{CertificateFacts, fingerprint, key_kind};
 use mcp_mtls_core::identity::{EncryptedKey, Pkcs12, pem};
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use super::view;
 use crate::render::{self, Paint};
@@ -106,13 +105,12 @@ fn on_tokens(_uri: &str) -> Result<Vec<Shown>> {
 
 fn read(file: &Path) -> Result<Shown> {
     let (bytes, name) = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        (io::stdin().read_to_end(&mut bytes).map(|_| bytes), "stdin".to_owned())
+        (read_all(io::stdin().lock()), "stdin".to_owned())
     } else {
-        (std::fs::read(file), file.display().to_string())
+        (read_file(file), file.display().to_string())
     };
-    let bytes = bytes.map(Zeroizing::new).map_err(|error| {
-        let failure = Failure::new(Code::FileUnreadable, "The file cannot be read").at(&name);
+    let bytes = bytes.map_err(|error| {
+        let failure = Failure::new(Code::FileUnreadable, "The file cannot be read").at(printable(&name));
         match error.kind() {
             io::ErrorKind::NotFound => failure.because("There is no such file."),
             io::ErrorKind::IsADirectory => failure.because("It is a folder.").fix("Name the files in it."),
@@ -121,7 +119,7 @@ fn read(file: &Path) -> Result<Shown> {
     })?;
     let found = pem::read(&bytes).map_err(|problem| {
         Failure::new(Code::MaterialInvalid, "The file holds no certificate and no key")
-            .at(&name)
+            .at(printable(&name))
             .because(problem.sentence())
     })?;
     let found = found.opened();

@@ -1,5 +1,6 @@
 //! How certificates and keys look: as text for people, as JSON for programs.
 
+use mcp_mtls_core::error::printable;
 use mcp_mtls_core::identity::facts::{CertificateFacts, date, fingerprint};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -11,7 +12,7 @@ use crate::render::{self, Ink, Paint};
 /// The files one after the other.
 pub(super) fn text(all: &[Shown], now: OffsetDateTime, paint: Paint) -> String {
     let files = all.iter().map(|shown| {
-        let mut blocks = vec![format!("{}: {}", paint.ink(Ink::Strong, &shown.file), shown.in_words)];
+        let mut blocks = vec![format!("{}: {}", paint.ink(Ink::Strong, &printable(&shown.file)), shown.in_words)];
         blocks.extend(shown.certificates.iter().map(|facts| certificate(facts, all, now, paint)));
         blocks.extend(shown.keys.iter().map(|shown_key| key(shown_key, all, paint)));
         blocks.extend(shown.encrypted_keys.iter().map(|way| encrypted("An encrypted private key", way, paint)));
@@ -90,7 +91,7 @@ pub(super) fn certificate(facts: &CertificateFacts, all: &[Shown], now: OffsetDa
     tell("public key", &fingerprint(&facts.public_key_der));
     tell("pin", &facts.pin());
     if let Some(file) = key_file(facts, all) {
-        tell("private key", &paint.ink(Ink::Good, &format!("in {file}")));
+        tell("private key", &paint.ink(Ink::Good, &format!("in {}", printable(file))));
     } else if all.iter().any(|shown| !shown.keys.is_empty()) {
         tell("private key", "in none of these files");
     }
@@ -108,7 +109,7 @@ fn key(key: &Key, all: &[Shown], paint: Paint) -> String {
         tell("belongs to", &paint.ink(Ink::Bad, "none of these certificates"));
     }
     for (shown, facts) in matches {
-        tell("belongs to", &paint.ink(Ink::Good, &format!("{} in {}", facts.title(), shown.file)));
+        tell("belongs to", &paint.ink(Ink::Good, &format!("{} in {}", facts.title(), printable(&shown.file))));
     }
     lines.join("\n")
 }

@@ -14,7 +14,7 @@ use super::origin::{Origin, Origins};
 use super::reader::{Reader, kind};
 use super::settings::{EntrySettings, TlsSettings};
 use super::suggest::nearest;
-use super::{Entry, in_words};
+use super::{Entry, in_words, read_file};
 use crate::error::{Code, Failure, Result};
 
 /// A configuration file that was read; its entries are checked when they are asked for, so that
@@ -37,8 +37,8 @@ impl File {
     /// # Errors
     /// `config-unreadable`, `config-syntax`.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => Zeroizing::new(bytes),
+        let bytes = match read_file(path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(Failure::new(Code::ConfigUnreadable, "The configuration file cannot be read")

@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use super::origin::Origin;
 use super::suggest::{list, nearest};
 use super::{Entry, File};
 use crate::error::{Code, Failure, Result};
@@ -77,3 +78,22 @@ fn variable(name: &str) -> Option<PathBuf> {
 }
 
 const FILE: &str = "config.jsonc";
+
+/// A path as written: `~` is the home folder, and the rest is relative to the file it stands in.
+pub(super) fn expand(written: &str, folder: Option<&Path>, origin: &Origin) -> Result<PathBuf> {
+    let path = match written.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with(['/', '\\']) => {
+            let Some(home) = home() else {
+                return Err(Failure::new(Code::ReferenceUnresolved, "`~` has no meaning here")
+                    .at(origin.to_string())
+                    .because("The environment names no home folder; some hosts clear it.")
+                    .fix("Write the absolute path."));
+            };
+            home.join(rest.trim_start_matches(['/', '\\']))
+        }
+        _ => PathBuf::from(written),
+    };
+    let path = folder.map_or_else(|| path.clone(), |folder| folder.join(&path));
+    // Hosts start programs in folders of their choice; a message must say which file was meant.
+    Ok(std::path::absolute(&path).unwrap_or(path))
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Entry;
 use super::arguments::{refuse_key, refuse_passphrase, refuse_pin};
 use super::origin::Origin;
-use super::reference::{Template, expand, literal};
+use super::reference::{Template, literal};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -95,6 +95,20 @@ impl Passphrase {
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         self.template.files()
     }
+
+    /// What may be the matter with one that is wrong, as a sentence.
+    pub(crate) fn suspicion(&self) -> Option<&'static str> {
+        let text = self.value.expose();
+        if text.is_empty() {
+            Some("The passphrase is empty.")
+        } else if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+            Some("The passphrase begins or ends with a blank or a line end.")
+        } else if text.contains(|c| ('\u{300}'..='\u{36f}').contains(&c)) {
+            Some("The passphrase has accents that are characters of their own; most keyboards write them otherwise.")
+        } else {
+            None
+        }
+    }
 }
 
 impl Material {
@@ -119,7 +133,7 @@ impl Material {
 
 /// What the reference gives now. What it says of the files behind it is added to `warnings`.
 fn passphrase(template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Secret> {
-    let (value, files) = template.fill_from_files()?;
+    let (value, files) = template.fill_from_files(without_line_ends)?;
     for file in &files {
         warnings.extend(file.judge("passphrase", origin)?);
     }
@@ -128,13 +142,13 @@ fn passphrase(template: &Template, origin: &Origin, warnings: &mut Vec<String>) 
 
 /// The file or the text that a setting gives now; likewise.
 fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Content> {
-    let (value, files) = template.fill_from_files()?;
+    let (value, files) = template.fill_from_files(str::trim)?;
     if value.expose().contains(KEY_MARK) {
         for file in &files {
             warnings.extend(file.judge("private key", origin)?);
         }
     }
-    let text = value.expose().trim_end_matches(['\r', '\n']);
+    let text = without_line_ends(value.expose());
     if text.trim().is_empty() {
         return Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is empty"))
             .at(origin.to_string())
@@ -157,17 +171,29 @@ fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<
     if text.contains('\n') {
         return Err(no_path("It has several lines and no `-----BEGIN` line."));
     }
-    if is_base64_of_der(text) {
-        // As a path it would stand in the message about the file that is not there.
+    // As a path each of these would stand in the message about the file that is not there.
+    if text.contains("--BEGIN ") {
+        return Err(no_path("It has a `BEGIN` line without the five dashes before it."));
+    }
+    if is_base64_of(PEM_START, text) {
+        return Err(no_path("It is PEM text in Base64.").fix("Decode it, as `base64 -d` does."));
+    }
+    if is_base64_of(DER_START, text) {
         return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
     }
-    Ok(Content::File(expand(text, template.folder(), origin)?))
+    Ok(Content::File(template.path(name, text)?))
 }
 
-/// Whether this is the inside of a PEM block: Base64 of a DER sequence, and too long for a path of such characters.
-fn is_base64_of_der(text: &str) -> bool {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ');
-    text.starts_with('M') && text.len() >= 60 && text.bytes().all(base64)
+/// Blanks may belong to a passphrase; line ends are there because editors write them.
+fn without_line_ends(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
+}
+
+/// Whether this is Base64 of what begins so, perhaps with line breaks written as `\n`, and too long for a path
+/// of such characters.
+fn is_base64_of(start: &str, text: &str) -> bool {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ' | b'\\');
+    text.starts_with(start) && text.len() >= 60 && text.bytes().all(base64)
 }
 
 /// Whether this is the URI of an object on a token (RFC 7512, section 2.3). As a path it would be told,
@@ -179,3 +205,7 @@ pub fn is_on_token(text: &str) -> bool {
 
 const TOKEN: &str = "pkcs11:";
 const KEY_MARK: &str = "PRIVATE KEY-----";
+/// Base64 of the dashes before `BEGIN`.
+const PEM_START: &str = "LS0tLS1C";
+/// Base64 of the tag of a DER sequence.
+const DER_START: &str = "M";

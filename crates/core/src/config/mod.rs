@@ -32,6 +32,7 @@ pub use locate::find;
 pub(crate) use locate::home;
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use origin::Origin;
+pub use permissions::{read_all, read_file};
 pub use process::end_programs;
 pub use program::Program;
 pub(crate) use program::ProgramProblem;

@@ -21,12 +21,62 @@ pub(crate) struct Opened {
 /// The whole file.
 pub(crate) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Opened)> {
     let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    // All of its room at once: what a `Vec` leaves behind when it grows is not zeroed.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1)));
-    file.read_to_end(&mut bytes)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() && !is_pipe(&metadata) {
+        return Err(io::Error::other("It is neither a file nor a pipe"));
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(too_large());
+    }
+    let bytes = read_within(&mut file, metadata.len())?;
     Ok((bytes, Opened { path: path.to_owned(), file }))
 }
+
+/// The whole file, or an error for one that is larger than anybody's certificates, keys and revocation lists.
+///
+/// # Errors
+/// Those of the system; and for a file that is neither a file nor a pipe, or has more than 64 MiB.
+pub fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read(path).map(|(bytes, _)| bytes)
+}
+
+/// All that there is to read, within the same limit.
+///
+/// # Errors
+/// Those of the reader; and for more than 64 MiB.
+pub fn read_all(reader: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_within(reader, 0)
+}
+
+/// `size` is what is expected.
+fn read_within(reader: impl io::Read, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    // All of its room at once: what a `Vec` leaves behind when it grows is not zeroed.
+    let room = usize::try_from(size).unwrap_or_default().saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    reader.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("It has more than {} MiB", MOST_BYTES >> 20))
+}
+
+/// As those are that a shell makes of `<(…)`.
+#[cfg(unix)]
+fn is_pipe(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_metadata: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Enough for the longest revocation lists in use.
+const MOST_BYTES: u64 = 64 << 20;
 
 impl Opened {
     /// Refuses a file with this secret that others can change, or replace. One that every user can read
@@ -45,9 +95,10 @@ impl Opened {
 
 #[cfg(unix)]
 mod unix {
+    use std::ffi::OsString;
     use std::fs::{self, File};
     use std::os::unix::fs::MetadataExt as _;
-    use std::path::Path;
+    use std::path::{Component, Path, PathBuf};
 
     use super::Origin;
     use crate::error::{Code, Failure, Result};
@@ -64,27 +115,59 @@ mod unix {
             let who = if mode & 0o002 == 0 { "its group" } else { "every user of this machine" };
             return Err(failure(format!("Others can change the file of the {secret}"))
                 .because(format!("Its mode is {mode:04o} and its owner the user {owner}: {who} can write it."))
-                .fix(format!("Run chmod go-w '{told}'. Who wrote it so far, nobody can say.")));
+                .fix(format!("Run chmod 600 '{told}'. Who wrote it so far, nobody can say.")));
         }
-        // The link may stand in one folder and the file in another; in both it could be replaced.
-        let link = fs::symlink_metadata(path).is_ok_and(|named| named.is_symlink());
-        let target = link.then(|| path.canonicalize().ok()).flatten();
-        for folder in [Some(path), target.as_deref()].into_iter().flatten().filter_map(Path::parent) {
-            let Ok(mode) = fs::metadata(folder).map(|folder| folder.mode() & 0o7777) else { continue };
-            if mode & 0o002 != 0 && mode & STICKY == 0 {
-                let folder = folder.display();
-                return Err(failure(format!("Others can replace the file of the {secret}"))
-                    .because(format!(
-                        "Its folder {folder} has the mode {mode:04o}: every user of this machine can write there."
-                    ))
-                    .fix(format!("Run chmod o-w '{folder}', or move the file.")));
-            }
+        if let Some((folder, mode)) = open_folder(path) {
+            let folder = folder.display();
+            return Err(failure(format!("Others can replace the file of the {secret}"))
+                .because(format!(
+                    "On the way to it, the folder {folder} has the mode {mode:04o}: every user of this machine can write there."
+                ))
+                .fix(format!("Run chmod o-w '{folder}', or move the file.")));
         }
         let user = rustix::process::geteuid().as_raw();
         let noted = is_noted(mode, owner, user) && !(owner == 0 && is_in_memory(file));
         Ok(noted.then(|| {
             format!("{origin}: every user of this machine can read the {secret} in {told} (mode {mode:04o}); chmod go-r '{told}' makes it yours alone")
         }))
+    }
+
+    /// The first folder on the way to the file, through every link, in which everybody can put another file or
+    /// link in the place of what is there; with its mode.
+    fn open_folder(path: &Path) -> Option<(PathBuf, u32)> {
+        let mut folder = PathBuf::from("/");
+        // The names that are still to be followed, the next one last.
+        let mut names = components(path);
+        let mut links = 0;
+        while let Some(name) = names.pop() {
+            let mode = fs::metadata(&folder).map(|folder| folder.mode() & 0o7777);
+            if let Ok(mode) = mode
+                && mode & 0o002 != 0
+                && mode & STICKY == 0
+            {
+                return Some((folder, mode));
+            }
+            let next = folder.join(&name);
+            match fs::read_link(&next) {
+                // The system follows fewer.
+                Ok(target) if links < MOST_LINKS => {
+                    links += 1;
+                    if target.is_absolute() {
+                        folder = PathBuf::from("/");
+                    }
+                    names.extend(components(&target));
+                }
+                _ if name == ".." => _ = folder.pop(),
+                _ => folder = next,
+            }
+        }
+        None
+    }
+
+    /// The names in a path, the first one last.
+    fn components(path: &Path) -> Vec<OsString> {
+        let names = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+        names.map(|part| part.as_os_str().to_owned()).rev().collect()
     }
 
     /// Whether everybody can read what the user `user` could have closed.
@@ -103,6 +186,7 @@ mod unix {
 
     /// In such a folder only the owner of a file can replace it.
     const STICKY: u32 = 0o1000;
+    const MOST_LINKS: u32 = 64;
     #[cfg(target_os = "linux")]
     const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::in_words;
+use super::locate::expand;
 use super::origin::Origin;
 use super::output::{Ended, GRACE, last_line, whole};
 use super::process::Process;
-use super::reference::expand;
 use crate::error::{Result, quoted};
 use crate::secret::Secret;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::run;
 use super::in_words;
-use super::locate::home;
+use super::locate::expand;
 use super::origin::Origin;
 use super::permissions::{self, Opened};
 use super::suggest::nearest;
@@ -46,6 +46,8 @@ pub(super) struct Template {
     pieces: Vec<Piece>,
     folder: Option<PathBuf>,
     origin: Origin,
+    /// Whether there is any reference.
+    refers: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -71,8 +73,9 @@ impl Template {
                 Part::Command(line) => Piece::Command(Secret::new(line.to_owned())),
             })
         };
+        let refers = parts.iter().any(|part| !matches!(part, Part::Literal(_)));
         let pieces = parts.into_iter().map(piece).collect::<Result<_>>()?;
-        Ok(Self { pieces, folder: folder.map(Path::to_owned), origin: origin.clone() })
+        Ok(Self { pieces, folder: folder.map(Path::to_owned), origin: origin.clone(), refers })
     }
 
     /// Whether it may give another value the next time.
@@ -85,23 +88,36 @@ impl Template {
         self.pieces.iter().filter_map(|piece| if let Piece::File(path) = piece { Some(path.as_path()) } else { None })
     }
 
-    /// What relative paths in the value are relative to.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+    /// The path that `value`, which it gave, stands for in the setting `name`.
+    pub(super) fn path(&self, name: &str, value: &str) -> Result<PathBuf> {
+        let path = expand(value, self.folder.as_deref(), &self.origin)?;
+        // What a reference gives by mistake may be any secret, and messages tell paths. Only what names a
+        // file is known to be one.
+        match path.symlink_metadata() {
+            Err(error) if self.refers => Err(Failure::new(
+                Code::FileUnreadable,
+                format!("What the reference in `{name}` gives is not the path of a file"),
+            )
+            .at(self.origin.to_string())
+            .because(in_words(&error))
+            .because("It is not shown, since it may be a secret.")
+            .fix("Correct what the reference gives, or put the file there.")),
+            _ => Ok(path),
+        }
     }
 
     /// The value. Blocks as [`resolve`] does.
     pub(super) fn fill(&self) -> Result<Secret> {
-        self.fill_from_files().map(|(value, _)| value)
+        self.fill_from_files(str::trim).map(|(value, _)| value)
     }
 
-    /// The same, with the files that were read for it.
-    pub(super) fn fill_from_files(&self) -> Result<(Secret, Vec<Opened>)> {
+    /// The same, with the files that were read for it, each of which gives what `trim` leaves of its text.
+    pub(super) fn fill_from_files(&self, trim: fn(&str) -> &str) -> Result<(Secret, Vec<Opened>)> {
         let mut files = Vec::new();
         let fill = |piece: &Piece| match piece {
             Piece::Fixed(text) => Ok(text.clone()),
             Piece::File(path) => {
-                let (text, file) = read(path, &self.origin)?;
+                let (text, file) = read(path, trim, &self.origin)?;
                 files.push(file);
                 Ok(text)
             }
@@ -124,25 +140,6 @@ pub(super) fn literal(written: &Secret, origin: &Origin) -> Result<(Secret, bool
     let any = parts.iter().any(|part| !matches!(part, Part::Literal(_)));
     let texts = parts.into_iter().map(|part| if let Part::Literal(text) = part { text } else { "" });
     Ok((Secret::new(texts.collect::<Vec<_>>().concat()), any))
-}
-
-/// A path as written: `~` is the home folder, and the rest is relative to the file it stands in.
-pub(super) fn expand(written: &str, folder: Option<&Path>, origin: &Origin) -> Result<PathBuf> {
-    let path = match written.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with(['/', '\\']) => {
-            let Some(home) = home() else {
-                return Err(Failure::new(Code::ReferenceUnresolved, "`~` has no meaning here")
-                    .at(origin.to_string())
-                    .because("The environment names no home folder; some hosts clear it.")
-                    .fix("Write the absolute path."));
-            };
-            home.join(rest.trim_start_matches(['/', '\\']))
-        }
-        _ => PathBuf::from(written),
-    };
-    let path = folder.map_or_else(|| path.clone(), |folder| folder.join(&path));
-    // Hosts start programs in folders of their choice; a message must say which file was meant.
-    Ok(std::path::absolute(&path).unwrap_or(path))
 }
 
 #[derive(Debug, PartialEq)]
@@ -260,7 +257,7 @@ fn variable(name: &str, origin: &Origin) -> Result<Secret> {
     }
 }
 
-fn read(path: &Path, origin: &Origin) -> Result<(Secret, Opened)> {
+fn read(path: &Path, trim: fn(&str) -> &str, origin: &Origin) -> Result<(Secret, Opened)> {
     let failed = |error: std::io::Error| {
         let failure = unresolved(format!("The file `{}` of a reference cannot be read", path.display()), origin)
             .because(in_words(&error));
@@ -273,7 +270,7 @@ fn read(path: &Path, origin: &Origin) -> Result<(Secret, Opened)> {
     };
     let (bytes, file) = permissions::read(path).map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
-    Ok((Secret::new(text.trim().to_owned()), file))
+    Ok((Secret::new(trim(text).to_owned()), file))
 }
 
 pub(super) fn unresolved(what: String, origin: &Origin) -> Failure {

@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::endpoint::told;
 use super::material::{Material, Module, Passphrase};
 use super::origin::Origin;
-use super::reference::{expand, resolve, resolve_with_references};
+use super::reference::{Template, resolve_with_references};
 use super::verification::Pin;
 use super::{Entry, Exec, Program, Spiffe, TlsSettings};
 use crate::error::{Code, Failure, Result};
@@ -178,13 +178,14 @@ impl Entry {
 
     fn module(&self, written: &Secret) -> Result<Module> {
         let origin = self.origins.of("tls.pkcs11Module");
-        let path = resolve(written, self.folder(&origin), &origin)?;
+        let template = Template::read(written, self.folder(&origin), &origin)?;
+        let path = template.fill()?;
         if path.expose().trim().is_empty() {
             return Err(Failure::new(Code::ConfigInvalidValue, "`pkcs11Module` is empty")
                 .at(origin.to_string())
                 .fix("Name the file of the module, or remove the setting."));
         }
-        Ok(Module { path: expand(path.expose(), self.folder(&origin), &origin)?, origin })
+        Ok(Module { path: template.path("pkcs11Module", path.expose())?, origin })
     }
 }
 
@@ -193,7 +194,7 @@ impl Tls {
     /// names is read by whoever uses it. It may block: 5 s for each program at most.
     ///
     /// # Errors
-    /// `reference-unresolved`, `config-invalid-value`, `secret-exposed`.
+    /// `reference-unresolved`, `config-invalid-value`, `file-unreadable`, `secret-exposed`.
     pub fn renewed(&self) -> Result<Self> {
         let renewed = |name: &str, material: &Option<Material>| {
             material.as_ref().map(|material| material.renewed(name)).transpose()

@@ -11,13 +11,18 @@ pub fn quoted(text: &str) -> String {
 /// at most 200 characters. For places that show by themselves whose words they are.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let plain = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c });
-    let mut words = plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut words = printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = words.char_indices().nth(QUOTED_CHARS) {
         words.truncate(end);
         words.push('…');
     }
     words
+}
+
+/// The whole text without what could drive a terminal, for names of files: each such character becomes a blank.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
 }
 
 /// The first of these, and how many more there are: whoever made a certificate may have put thousands

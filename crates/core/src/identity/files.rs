@@ -73,11 +73,25 @@ fn own_key(
         Some((leaf, key))
     };
     if let Some(passphrase) = passphrase {
-        // These first: the passphrase says that one of them is meant.
+        // These first: the passphrase says that one of them is meant. It need not be that of each.
+        let mut refused = None;
+        let mut work = 0;
         for key in &found.encrypted_keys {
-            if let Some(pair) = pair(&unlock::decrypted(material, key, passphrase)?) {
-                return Ok(Some(pair));
+            work += key.sealed().work();
+            if work > pkcs12::MOST_WORK {
+                return Err(refused.unwrap_or_else(|| unlock::too_much(material)));
             }
+            match unlock::decrypted(material, key, passphrase) {
+                Ok(key) => {
+                    if let Some(pair) = pair(&key) {
+                        return Ok(Some(pair));
+                    }
+                }
+                Err(failure) => refused = refused.or(Some(failure)),
+            }
+        }
+        if let Some(failure) = refused {
+            return Err(failure);
         }
     }
     if let Some(pair) = found.keys.iter().find_map(&mut pair) {
@@ -129,7 +143,7 @@ fn open(material: &Material, what: &str) -> Result<(Pem, Option<Opened>)> {
         .at(material.origin.to_string())
         .because(problem.sentence());
         match problem {
-            PemProblem::Empty | PemProblem::Unrecognized | PemProblem::LargePkcs12 => failure,
+            PemProblem::Empty | PemProblem::Unrecognized | PemProblem::LargePkcs12 | PemProblem::TooMany => failure,
             _ => failure.fix("Copy it again from where it came from."),
         }
     })?;

@@ -63,6 +63,8 @@ pub enum PemProblem {
     BrokenPkcs12,
     /// A PKCS#12 file that is larger than anybody's.
     LargePkcs12,
+    /// More than anybody needs, and than can be told.
+    TooMany,
 }
 
 impl PemProblem {
@@ -79,6 +81,7 @@ impl PemProblem {
             Self::BrokenCertificate => "A certificate in it is damaged: its contents are not X.509.",
             Self::BrokenKey => "A private key in it is damaged: its contents are not DER.",
             Self::LargePkcs12 => "It is a PKCS#12 file (.p12, .pfx) of more than 16 MiB.",
+            Self::TooMany => "It holds more than 1,000 certificates, keys and other things.",
             Self::BrokenPkcs12 => "It is a PKCS#12 file (.p12, .pfx) that is damaged, or cut off.",
         }
     }
@@ -101,11 +104,16 @@ pub fn read(bytes: &[u8]) -> Result<Pem, PemProblem> {
     }
     let mut pem = Pem::default();
     let mut rest = text.as_str();
+    let mut blocks = 0;
     while let Some((_, after)) = rest.split_once(BEGIN) {
         let (label, after) = after.split_once("-----").ok_or(PemProblem::Unclosed)?;
         let (body, after) = after.split_once(&format!("-----END {label}-----")).ok_or(PemProblem::Unclosed)?;
         if body.contains(BEGIN) {
             return Err(PemProblem::Unclosed);
+        }
+        blocks += 1;
+        if blocks > MOST_THINGS {
+            return Err(PemProblem::TooMany);
         }
         pem.add(label.trim(), body)?;
         rest = after;
@@ -205,7 +213,22 @@ impl Pem {
             })
             .collect();
         parts.extend(self.pkcs12.as_ref().map(|_| "a PKCS#12 file".to_owned()));
-        parts.extend(self.others.iter().cloned());
+        let mut others: Vec<(&str, usize)> = Vec::new();
+        for other in &self.others {
+            match others.iter_mut().find(|(known, _)| known == other) {
+                Some((_, count)) => *count += 1,
+                None => others.push((other, 1)),
+            }
+        }
+        parts.extend(others.iter().take(MOST_TOLD).map(|(other, count)| match count {
+            1 => (*other).to_owned(),
+            count => format!("{other} ({count} times)"),
+        }));
+        match others.iter().skip(MOST_TOLD).map(|(_, count)| count).sum() {
+            0 => {}
+            1 => parts.push("another thing".to_owned()),
+            count => parts.push(format!("{count} other things")),
+        }
         match parts.as_slice() {
             [] => "nothing".to_owned(),
             [one] => one.clone(),
@@ -246,7 +269,8 @@ fn read_pkcs12(bytes: &[u8]) -> Result<Pkcs12, PemProblem> {
     if bytes.len() > pkcs12::MOST_BYTES {
         return Err(PemProblem::LargePkcs12);
     }
-    Pkcs12::from_der(bytes).ok_or(PemProblem::BrokenPkcs12)
+    let file = Pkcs12::from_der(bytes).ok_or(PemProblem::BrokenPkcs12)?;
+    if file.is_too_much() { Err(PemProblem::TooMany) } else { Ok(file) }
 }
 
 fn as_text(bytes: &[u8]) -> Zeroizing<String> {
@@ -296,6 +320,10 @@ fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, PemProblem> {
 }
 
 const BEGIN: &str = "-----BEGIN ";
+/// How many blocks or bags one file may have.
+pub(super) const MOST_THINGS: usize = 1_000;
+/// How many kinds of what is not wanted are told.
+const MOST_TOLD: usize = 5;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

@@ -40,6 +40,11 @@ pub(super) fn decrypted(material: &Material, key: &EncryptedKey, passphrase: &Pa
     })
 }
 
+/// The keys of one file are too much work together, though each alone is not.
+pub(super) fn too_much(material: &Material) -> Failure {
+    unsupported(material, pkcs12::too_much_work())
+}
+
 /// There is no passphrase for this key.
 pub(super) fn encrypted(material: &Material, key: &EncryptedKey) -> Failure {
     // Whoever adds a passphrase that is of no use would only meet the next failure.
@@ -68,8 +73,7 @@ fn wrong(material: &Material, key: &EncryptedKey, passphrase: &Passphrase) -> Fa
         .at(material.origin.to_string())
         .at(passphrase.origin.to_string())
         .because(format!("Its encryption is {}.", key.encryption()));
-    let failure =
-        if passphrase.value.expose().is_empty() { failure.because("The passphrase is empty.") } else { failure };
+    let failure = passphrase.suspicion().into_iter().fold(failure, Failure::because);
     failure.fix(
         "Correct what the reference in `passphrase` gives; `openssl pkey -noout -in FILE` asks for it and tries it.",
     )

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_mtls_core::config::{Entry, EntrySettings};
-use mcp_mtls_core::error::Code;
+use mcp_mtls_core::error::{Code, Failure};
 use mcp_mtls_core::remote::Remote;
 use mcp_mtls_testkit::mcp::McpServer;
 use mcp_mtls_testkit::pki::Pki;
@@ -102,4 +102,13 @@ async fn the_example_runs() {
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("whoami"), "{text}");
     assert_eq!(server.verified()[0], client.fingerprint);
+}
+
+#[test]
+fn a_failure_in_one_line_has_one_full_stop_after_each_sentence() {
+    let failure = || Failure::new(Code::ExecFailed, "It failed");
+    assert_eq!(failure().fix("Run it.").to_string(), "It failed. Run it.");
+    let because = |why: &str| failure().because(why).fix("Run it.").to_string();
+    assert_eq!(because("It ended."), "It failed: It ended. Run it.");
+    assert_eq!(because("no route to host"), "It failed: no route to host. Run it.");
 }

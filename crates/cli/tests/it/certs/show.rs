@@ -43,6 +43,19 @@ fn show_tells_a_pair_what_belongs_together() {
     ");
 }
 
+/// What a name of a file could do to a terminal, and a file without an end to the memory.
+#[cfg(unix)]
+#[test]
+fn show_is_safe_from_names_and_from_files_without_an_end() {
+    let dir = made();
+    let name = "certs/\u{1b}[2J\u{202e}.pem";
+    std::fs::copy(dir.path().join("certs/alice.pem"), dir.path().join(name)).unwrap();
+    let shown = certs(dir.path(), &["show", name]).succeeded();
+    assert!(shown.starts_with("certs/ [2J .pem: a certificate"), "{shown}");
+    let refused = certs(dir.path(), &["show", "/dev/zero"]).failed(1);
+    assert!(refused.contains("It is neither a file nor a pipe."), "{refused}");
+}
+
 #[test]
 fn show_tells_a_chain_and_a_bundle() {
     let dir = made();

@@ -5,6 +5,7 @@ use rustls::pki_types::PrivateKeyDer;
 use crate::identity::der::Der;
 use crate::identity::encrypted::{EncryptedKey, Sealed};
 use crate::identity::key::PrivateKey;
+use crate::identity::pem::MOST_THINGS;
 
 /// One bag with what is written on it.
 pub(super) struct Bag {
@@ -58,7 +59,8 @@ impl Bag {
     }
 }
 
-/// The bags in `SafeContents`, in their order, with those inside of others; none when they are broken.
+/// The bags in `SafeContents`, in their order, with those inside of others; none when they are broken. Of more
+/// than [`MOST_THINGS`] only one more is read.
 pub(super) fn bags(contents: &[u8]) -> Option<Vec<Bag>> {
     let mut found = Vec::new();
     collect(contents, DEEPEST, &mut found)?;
@@ -67,7 +69,7 @@ pub(super) fn bags(contents: &[u8]) -> Option<Vec<Bag>> {
 
 fn collect(contents: &[u8], depth: u8, found: &mut Vec<Bag>) -> Option<()> {
     let mut bags = Der::whole_sequence(contents)?;
-    while !bags.is_empty() {
+    while !bags.is_empty() && found.len() <= MOST_THINGS {
         let mut bag = bags.sequence()?;
         let (oid, value) = (bag.oid()?, bag.tagged()?);
         if oid == NESTED {

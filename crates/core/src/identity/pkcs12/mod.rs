@@ -12,6 +12,7 @@ use super::der::Der;
 use super::encrypted::{Locked, Mac, Sealed};
 use super::facts::{CertificateFacts, fingerprint};
 use super::key::PrivateKey;
+use super::pem::MOST_THINGS;
 use crate::error::plain;
 use crate::secret::Secret;
 use bags::{Bag, Kind, bags};
@@ -57,6 +58,8 @@ pub(super) enum Shut {
     Needless,
     /// A way of encryption that cannot be undone here, for this reason.
     Unsupported(String),
+    /// More than anybody needs.
+    TooMany,
     /// Although the MAC is right, or there is nothing that a passphrase could change.
     Damaged,
 }
@@ -82,12 +85,17 @@ impl Pkcs12 {
         let content = Zeroizing::new(safe.tagged()?.octets()?.into_owned());
         let mut parts = Vec::new();
         let mut infos = Der::whole_sequence(&content)?;
-        while !infos.is_empty() {
+        while !infos.is_empty() && parts.len() <= MOST_THINGS {
             parts.push(Part::read(infos.sequence()?)?);
         }
         let file = Self { content, parts, mac };
         file.shown()?;
         Some(file)
+    }
+
+    /// Whether there is more than anybody needs in what lies in the clear.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.parts.len() + self.shown().map_or(0, |bags| bags.len()) > MOST_THINGS
     }
 
     /// How it is encrypted, in words; empty when a passphrase is not needed for anything.
@@ -102,6 +110,10 @@ impl Pkcs12 {
             if !ways.contains(&way) {
                 ways.push(way);
             }
+        }
+        if ways.len() > MOST_WAYS {
+            ways.truncate(MOST_WAYS);
+            ways.push("others".to_owned());
         }
         ways.extend(self.mac.as_ref().map(|mac| format!("a MAC of {mac}")));
         ways.join(", ")
@@ -141,7 +153,7 @@ impl Pkcs12 {
     fn contents(&self, passphrase: Option<&str>) -> Result<Contents, Shut> {
         let mut contents = Contents::default();
         let (mut of_keys, mut of_certificates) = (Vec::new(), Vec::new());
-        let mut work = 0;
+        let (mut work, mut count) = (0, 0);
         let mut spend = |sealed: &Sealed| {
             work += sealed.work();
             if work > MOST_WORK { Err(too_much()) } else { Ok(()) }
@@ -156,6 +168,10 @@ impl Pkcs12 {
                 Part::Enveloped => return Err(enveloped()),
             };
             for bag in bags(&plain).ok_or(Shut::Damaged)? {
+                count += 1;
+                if count > MOST_THINGS {
+                    return Err(Shut::TooMany);
+                }
                 match bag.kind {
                     Kind::Key(key) => {
                         of_keys.extend(bag.id);
@@ -213,6 +229,9 @@ impl Pkcs12 {
         for part in &self.parts {
             if let Part::Clear(plain) = part {
                 shown.extend(bags(plain)?);
+                if shown.len() > MOST_THINGS {
+                    break;
+                }
             }
         }
         Some(shown)
@@ -268,7 +287,12 @@ fn enveloped() -> Shut {
 }
 
 fn too_much() -> Shut {
-    Shut::Unsupported(format!("It asks for more than {MOST_WORK} rounds of key derivation in all."))
+    Shut::Unsupported(too_much_work())
+}
+
+/// Why a file is not tried, as a sentence.
+pub(super) fn too_much_work() -> String {
+    format!("It asks for more than {MOST_WORK} rounds of key derivation in all.")
 }
 
 /// A friendly name as it may be told.
@@ -290,7 +314,9 @@ const DATA: &str = "1.2.840.113549.1.7.1";
 const ENVELOPED_DATA: &str = "1.2.840.113549.1.7.3";
 const ENCRYPTED_DATA: &str = "1.2.840.113549.1.7.6";
 
-/// Enough for thousands of certificates.
+/// How many ways of encryption are told; others differ in their rounds.
+const MOST_WAYS: usize = 3;
+/// Enough for as many certificates as there may be.
 pub(super) const MOST_BYTES: usize = 16 << 20;
 /// For all that is encrypted in one file together; each alone is limited too. NSS writes 600,000 for each.
-const MOST_WORK: u64 = 10_000_000;
+pub(super) const MOST_WORK: u64 = 10_000_000;

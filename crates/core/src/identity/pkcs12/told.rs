@@ -7,7 +7,7 @@ use crate::config::{Material, Passphrase};
 use crate::error::{Code, Failure, quoted};
 use crate::identity::facts::CertificateFacts;
 use crate::identity::files::place;
-use crate::identity::pem::Pem;
+use crate::identity::pem::{Pem, PemProblem};
 
 /// The file did not open.
 pub(in crate::identity) fn locked(
@@ -28,6 +28,9 @@ pub(in crate::identity) fn locked(
         (Shut::Damaged, _) => failure(Code::MaterialInvalid, "The PKCS#12 file is damaged")
             .because("What is in it cannot be read.")
             .fix("Copy it again from where it came from."),
+        (Shut::TooMany, _) => failure(Code::MaterialInvalid, "The PKCS#12 file holds too much")
+            .because(PemProblem::TooMany.sentence())
+            .fix("Export it anew with what is needed."),
         (_, None) => failure(Code::KeyEncrypted, "The PKCS#12 file needs a passphrase, and there is none")
             .because(format!(
                 "Its protection is {encryption}; `passphrase` is not set, and an empty one does not open it."
@@ -44,11 +47,7 @@ pub(in crate::identity) fn locked(
             let failure = failure(Code::PassphraseWrong, "The passphrase does not open the PKCS#12 file")
                 .at(passphrase.origin.to_string())
                 .because(format!("Its protection is {encryption}."));
-            let failure = if passphrase.value.expose().is_empty() {
-                failure.because("The passphrase is empty.")
-            } else {
-                failure
-            };
+            let failure = passphrase.suspicion().into_iter().fold(failure, Failure::because);
             let has_mac = file.mac.is_some();
             let why = if has_mac { "Its MAC does not match." } else { "It has no MAC, so it may as well be damaged." };
             failure.because(why).fix(
@@ -70,7 +69,7 @@ pub(in crate::identity) fn needless(material: &Material, passphrase: &Passphrase
 /// The certificates of `ca` are behind a passphrase, and there is no setting for that.
 pub(crate) fn locked_store(material: &Material, file: &Pkcs12) -> Failure {
     match file.open(None) {
-        Err(shut @ (Shut::Unsupported(_) | Shut::Damaged)) => locked(material, file, None, shut),
+        Err(shut @ (Shut::Unsupported(_) | Shut::Damaged | Shut::TooMany)) => locked(material, file, None, shut),
         _ => Failure::new(Code::MaterialInvalid, "The PKCS#12 file of CA certificates needs a passphrase")
             .at(place(material))
             .at(material.origin.to_string())
@@ -96,7 +95,7 @@ pub(in crate::identity) fn ambiguous(material: &Material, found: &Pem) -> Option
     if own.len() < 2 {
         return None;
     }
-    let each = own.iter().map(|facts| {
+    let each = own.iter().take(MOST_TOLD).map(|facts| {
         let name = found.names.get(&facts.fingerprint).map_or_else(|| "without a name".to_owned(), |name| quoted(name));
         format!("{name}: {}", facts.describe(now))
     });
@@ -104,5 +103,10 @@ pub(in crate::identity) fn ambiguous(material: &Material, found: &Pem) -> Option
         .at(place(material))
         .at(material.origin.to_string());
     let failure = each.fold(failure, Failure::because);
+    let more = own.len().saturating_sub(MOST_TOLD);
+    let failure = if more > 0 { failure.because(format!("And {more} more.")) } else { failure };
     Some(failure.fix("Name the certificate of one of them, as a PEM file, as `cert`, and this file as `key`."))
 }
+
+/// How many identities are told.
+const MOST_TOLD: usize = 10;

@@ -60,6 +60,49 @@ fn in_no_setting_of_a_file() {
 }
 
 #[test]
+fn in_no_message_about_a_file_that_is_not_there() {
+    let folder = Folder::new();
+    let body = format!("MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg{MARK}AAAAAAAAAAAAAAAAAAAA");
+    for secret in [
+        MARK.to_owned(),
+        body.clone(),
+        format!("LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JR0hBZ0VBTUJN{MARK}AAAAAAAAAAAAAAAAAAAA"),
+        body.replace("AgEG", "\\nAgEG"),
+        format!("----BEGIN PRIVATE KEY-----{body}-----END PRIVATE KEY-----"),
+        format!("{{\"key\": \"{MARK}\"}}"),
+        format!("A=b\0KEY={MARK}\0"),
+    ] {
+        folder.write("secret", &secret);
+        for name in ["cert", "key", "ca", "crl", "pkcs11Module"] {
+            let others = if name == "cert" { "" } else { r#""cert": "pkcs11:token=a", "# };
+            assert!(!probe(&folder, &with(&format!(r#""tls": {{ {others}"{name}": "{{file:secret}}" }}"#))), "{name}");
+            // As a path, a word is one that may be told.
+            if secret != MARK && !secret.starts_with(['{', 'A']) && name != "pkcs11Module" {
+                let written = secret.replace('\\', "\\\\");
+                assert!(!probe(&folder, &with(&format!(r#""tls": {{ {others}"{name}": "{written}" }}"#))), "{name}");
+            }
+        }
+    }
+    folder.write("secret", MARK);
+    let told = folder.told(&folder.resolve(with(r#""tls": { "ca": "{file:secret}/ca.pem" }"#)).unwrap_err());
+    insta::assert_snapshot!(told, @"
+    file-unreadable: What the reference in `ca` gives is not the path of a file
+    at: [dir]/config.jsonc:3, mcp.corp.tls.ca
+    why: There is no such file.
+    why: It is not shown, since it may be a secret.
+    fix: Correct what the reference gives, or put the file there.
+    ");
+    folder.write("path", "there.pem");
+    assert_eq!(
+        folder.resolve(with(r#""tls": { "ca": "{file:path}" }"#)).unwrap_err().code().to_string(),
+        "file-unreadable"
+    );
+    folder.write("there.pem", "");
+    let endpoint = folder.resolve(with(r#""tls": { "ca": "{file:path}" }"#)).unwrap();
+    assert_eq!(super::file(endpoint.tls.ca.as_ref()), folder.path().join("there.pem"));
+}
+
+#[test]
 fn in_no_syntax_error() {
     let folder = Folder::new();
     let text = with(&format!(r#""headers": {{ "Authorization": "{MARK}" }}"#));

@@ -39,6 +39,49 @@ fn common_name(identity: &Identity) -> &str {
 }
 
 #[test]
+fn each_of_several_encrypted_keys_is_tried() {
+    let pki = Pki::new();
+    let (alice, bob) = (pki.client("alice"), pki.client("bob"));
+    let cert = text(&alice.cert_file);
+    let ours = alice.key_encrypted_pem(PASSPHRASE, 10);
+    let keys = |other: String, ours: &str| unlock(cert, Some(&format!("{other}{ours}")), PASSPHRASE);
+    is(keys(bob.key_encrypted_pem("another", 10), &ours), &alice, "behind that of another passphrase");
+    is(keys(bob.key_encrypted_pem(PASSPHRASE, 10), &ours), &alice, "behind that of another certificate");
+    let unsupported = std::fs::read_to_string(fixture("ec-unsupported-camellia.key")).unwrap();
+    is(keys(unsupported, &ours), &alice, "behind one that cannot be read");
+    let refused = |other: String, ours: &str| keys(other, ours).unwrap_err().code().as_str();
+    assert_eq!(
+        refused(bob.key_encrypted_pem(PASSPHRASE, 10), &alice.key_encrypted_pem("other", 10)),
+        "passphrase-wrong"
+    );
+    assert_eq!(refused(bob.key_encrypted_pem(PASSPHRASE, 10), ""), "key-mismatch");
+}
+
+#[test]
+fn blanks_belong_to_a_passphrase_and_line_ends_do_not() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let key = pki.write("locked.key", alice.key_encrypted_pem(" pad\t", 10));
+    let (cert, key) = (text(&alice.cert_file), text(&key));
+    for (name, written) in [("lf", " pad\t\n"), ("crlf", " pad\t\r\n"), ("bare", " pad\t")] {
+        let file = pki.write(name, written);
+        is(unlock(cert, Some(key), &format!("{{file:{}}}", file.display())), &alice, name);
+    }
+    for (passphrase, why) in [
+        ("pad ", "The passphrase begins or ends with a blank or a line end."),
+        ("pad\n", "The passphrase begins or ends with a blank or a line end."),
+        (
+            "gru\u{308}n",
+            "The passphrase has accents that are characters of their own; most keyboards write them otherwise.",
+        ),
+    ] {
+        let failure = unlock(cert, Some(key), passphrase).unwrap_err();
+        assert_eq!(failure.facts().why[1], why);
+    }
+    assert_eq!(unlock(cert, Some(key), "pad").unwrap_err().facts().why.len(), 1);
+}
+
+#[test]
 fn every_form_that_openssl_writes() {
     let mut forms = Vec::new();
     for (name, cert) in fixtures() {

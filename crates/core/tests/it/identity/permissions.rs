@@ -44,7 +44,7 @@ fn a_key_that_others_can_write_is_refused() {
     at: [dir]/alice.key
     at: the setting tls.key
     why: Its mode is 0664 and its owner the user [owner]: its group can write it.
-    fix: Run chmod go-w '[dir]/alice.key'. Who wrote it so far, nobody can say.
+    fix: Run chmod 600 '[dir]/alice.key'. Who wrote it so far, nobody can say.
     ");
     chmod(&alice.key_file, 0o602);
     let failure = load(cert, Some(key)).unwrap_err();
@@ -105,7 +105,7 @@ fn references_to_files_are_judged_alike() {
     at: [dir]/passphrase
     at: the setting tls.passphrase
     why: Its mode is 0606 and its owner the user [owner]: every user of this machine can write it.
-    fix: Run chmod go-w '[dir]/passphrase'. Who wrote it so far, nobody can say.
+    fix: Run chmod 600 '[dir]/passphrase'. Who wrote it so far, nobody can say.
     ");
     chmod(&passphrase, 0o600);
     chmod(&key, 0o620);
@@ -122,7 +122,7 @@ fn a_folder_in_which_everybody_can_replace_the_key_is_refused_unless_it_is_like_
     secret-exposed: Others can replace the file of the private key
     at: [dir]/alice.key
     at: the setting tls.key
-    why: Its folder [dir] has the mode 0777: every user of this machine can write there.
+    why: On the way to it, the folder [dir] has the mode 0777: every user of this machine can write there.
     fix: Run chmod o-w '[dir]', or move the file.
     ");
     // A link elsewhere does not make it safe, and neither does one there to elsewhere.
@@ -138,6 +138,42 @@ fn a_folder_in_which_everybody_can_replace_the_key_is_refused_unless_it_is_like_
         chmod(pki.dir(), mode);
         assert!(load(cert, Some(key)).is_ok(), "{mode:o}");
     }
+}
+
+#[test]
+fn every_folder_on_the_way_to_the_key_is_judged_through_every_link() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let at = |name: &str| pki.dir().join(name);
+    for name in ["safe", "safe/inner", "open", "open/inner", "open/inner/most"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    for name in ["safe/key", "open/inner/most/key"] {
+        pki.write(name, &alice.key_pem);
+        chmod(&at(name), 0o600);
+    }
+    chmod(&at("open"), 0o777);
+    symlink(at("safe/key"), at("open/link")).unwrap();
+    symlink("../../open/link", at("safe/inner/link")).unwrap();
+    symlink("../safe", at("open/folder")).unwrap();
+    symlink("safe/inner", at("detour")).unwrap();
+    let code = |name: &str| load(text(&alice.cert_file), Some(text(&at(name)))).map(|_| ()).map_err(|it| it.code());
+    for name in [
+        "open/inner/most/key",
+        "safe/inner/link",
+        "open/folder/key",
+        "detour/link",
+        "safe/../open/inner/most/key",
+        "detour/../../open/folder/key",
+    ] {
+        assert_eq!(code(name), Err(Code::SecretExposed), "{name}");
+    }
+    assert_eq!(code("safe/key"), Ok(()));
+    assert_eq!(code("detour/../key"), Ok(()));
+    chmod(&at("open"), 0o1777);
+    assert_eq!(code("detour/link"), Ok(()));
+    symlink("loop", at("loop")).unwrap();
+    assert_eq!(code("loop"), Err(Code::FileUnreadable));
 }
 
 #[test]

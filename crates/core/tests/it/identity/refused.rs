@@ -27,6 +27,52 @@ pub(super) fn block(label: &str) -> String {
     format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n")
 }
 
+#[cfg(unix)]
+#[test]
+fn files_without_an_end_are_refused_and_pipes_are_read() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let endless = load("/dev/zero", None).unwrap_err();
+    assert_eq!(endless.facts().why, ["It is neither a file nor a pipe."]);
+    let sparse = pki.dir().join("sparse");
+    std::fs::File::create(&sparse).unwrap().set_len(4 << 40).unwrap();
+    let large = load(text(&sparse), None).unwrap_err();
+    assert_snapshot!(told(&pki, &large), @"
+    file-unreadable: The certificate file cannot be read
+    at: [dir]/sparse
+    at: the setting tls.cert
+    why: It has more than 64 MiB.
+    ");
+    let pipe = pki.dir().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let all = alice.combined_pem();
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, all)
+    });
+    super::is(load(text(&pipe), None), &alice, "a pipe");
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn what_is_told_of_a_file_is_short_whatever_it_holds() {
+    let pki = Pki::new();
+    assert_snapshot!(cert(&pki, block("A").repeat(1_001)), @"
+    material-invalid: There is no usable certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It holds more than 1,000 certificates, keys and other things.
+    ");
+    let many: String = (0..900).map(|number| block(&format!("A{number}"))).collect();
+    assert_snapshot!(cert(&pki, format!("{}{}{many}", block("PUBLIC KEY"), block("PUBLIC KEY"))), @"
+    material-invalid: There is no certificate in what `cert` names
+    at: [dir]/identity
+    at: the setting tls.cert
+    why: It holds a public key (2 times), a block named “A0”, a block named “A1”, a block named “A2”, a block named “A3” and 896 other things.
+    fix: Name the file of the certificate.
+    ");
+}
+
 #[test]
 fn files_that_cannot_be_read() {
     let pki = Pki::new();

@@ -95,6 +95,27 @@ fn a_file_is_read_up_to_16_mib() {
     assert_eq!(of(100), "It is a PKCS#12 file (.p12, .pfx) that is damaged, or cut off.");
 }
 
+#[test]
+fn a_file_of_more_than_a_thousand_things_is_refused() {
+    let pki = Pki::new();
+    let alice = pki.client_with_key("alice", KeyKind::Ed25519);
+    let pair = [key_bag(&alice, &[]), cert_bag(&alice.leaf_der, &[])].concat();
+    let others = |count: usize| bag(SECRET, &[], &[]).repeat(count);
+    let of = |parts: &[&[u8]]| load(text(&pki.write("many.p12", pfx(parts, None))), None);
+    let one_part = |count| of(&[&data(&[pair.clone(), others(count)].concat())]);
+    is(one_part(990), &alice, "enough");
+    let sentence = "It holds more than 1,000 certificates, keys and other things.";
+    for refused in [
+        one_part(1_000),
+        of(&[&data(&pair), &data(&others(600)), &data(&others(600))]),
+        of(&[&data(&pair), &data(&[]).repeat(1_000)]),
+        of(&[&data(&pair), &data(&bag(NESTED, &sequence(&[&others(1_000)]), &[]))]),
+    ] {
+        let failure = refused.unwrap_err();
+        assert_eq!((failure.code().as_str(), failure.facts().why.join(" ").as_str()), ("material-invalid", sentence));
+    }
+}
+
 /// A `PFX` of these parts.
 pub(super) fn pfx(parts: &[&[u8]], mac: Option<Vec<u8>>) -> Vec<u8> {
     sequence(&[&VERSION, &data(&parts.concat()), &mac.unwrap_or_default()])
@@ -133,6 +154,7 @@ pub(super) const VERSION: [u8; 3] = [2, 1, 3];
 const KEY: u8 = 1;
 pub(super) const ENCRYPTED_KEY: u8 = 2;
 const CERTIFICATE: u8 = 3;
+const SECRET: u8 = 5;
 const NESTED: u8 = 6;
 const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 pub(super) const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
