@@ -29,6 +29,7 @@ pub use endpoint::{Endpoint, ProxySettings, Transport};
 pub use file::File;
 pub use headers::Headers;
 pub use locate::find;
+#[cfg(feature = "pkcs11")]
 pub(crate) use locate::home;
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use origin::Origin;
