@@ -167,3 +167,22 @@ impl TestToken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_changed_is_so_from_then_on_and_calls_are_counted_by_their_functions() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = TestToken::new(folder.path());
+        token.change(|facts| facts.tries -= 1);
+        token.change(|facts| facts.objects.push(Object::new("alice", &[1], None, None)));
+        let facts = TestToken { folder: folder.path().to_owned() }.facts();
+        assert_eq!((facts.tries, facts.objects[0].label.as_str(), facts.present), (2, "alice", true));
+        token.called("C_Login");
+        token.called("C_Sign");
+        token.called("C_Login");
+        assert_eq!((token.calls("C_Login"), token.calls("C_Sign"), token.calls("C_Logout")), (2, 1, 0));
+    }
+}
