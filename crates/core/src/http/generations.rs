@@ -50,7 +50,7 @@ struct State {
 }
 
 /// Why there may be something new.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Reason {
     /// A file looks different, or an identity is to be renewed now.
     Changed,
@@ -264,12 +264,12 @@ impl Generation {
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a request waits for that. Longer than files take, and than it takes to write them.
 const LOOK_TIME: Duration = Duration::from_millis(300);
+/// How long it waits when its certificate is of no use: longer than a program may take.
+const LOAD_TIME: Duration = Duration::from_secs(6);
+/// How often it is seen to while a stream stays open and nothing is sent.
+const LOOK_OF_STREAMS: Duration = Duration::from_secs(5);
 /// How long a certificate that is refused again and again stays as it is.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// And one whose certificate is of no use: longer than a program may take.
-const LOAD_TIME: Duration = Duration::from_secs(6);
-/// And while a stream stays open and nothing is sent.
-const LOOK_OF_STREAMS: Duration = Duration::from_secs(5);
 
 impl std::fmt::Debug for Generations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -96,10 +96,11 @@ impl Replacement {
                     *self = Self { settings, footprint, identity, failed: None };
                     return Ok(tls);
                 }
-                // Certificate and key are written one after the other, and neither at once.
+                // What a program failed to print comes no sooner for being asked again at once.
                 (Err(failure), _) if failure.code() == Code::ReferenceUnresolved => {
                     return Err(self.not_made(footprint, failure));
                 }
+                // Certificate and key are written one after the other, and neither at once.
                 (_, Some(pause)) => std::thread::sleep(*pause),
                 (Ok(_), None) => return Err(self.not_made(footprint, still_changing())),
                 (Err(failure), None) => return Err(self.not_made(footprint, failure)),
