@@ -50,7 +50,7 @@ impl Stage {
 
         let fresh = match keep {
             Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("mcp-mtls-demo-").tempdir().map_err(|error| {
+            None => Some(temporary().map_err(|error| {
                 Failure::new(Code::FileUnwritable, "No temporary folder can be made").because(format!("{error}."))
             })?),
         };
@@ -142,6 +142,14 @@ impl CommandLine {
 fn under(key: &str, entry: impl Serialize) -> String {
     let file = BTreeMap::from([(key, BTreeMap::from([("demo", entry)]))]);
     serde_json::to_string_pretty(&file).unwrap_or_default()
+}
+
+/// A folder of the user's own, whatever the umask is: keys where others could replace them are refused.
+fn temporary() -> std::io::Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    #[cfg(unix)]
+    folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    folder.prefix("mcp-mtls-demo-").tempdir()
 }
 
 /// Long enough for a day with `--serve`, and too short to be used in earnest.

@@ -9,6 +9,22 @@ use insta::assert_snapshot;
 
 use crate::run::{BINARY, mcp_mtls, stable};
 
+/// Containers often run without a umask.
+#[cfg(unix)]
+#[test]
+fn without_a_umask_nobody_else_can_write_where_keys_are() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let script = r#"umask 000; "$0" demo --keep kept && "$0" demo && "$0" certs ca --out made/deep"#;
+    let run = Command::new("sh").args(["-c", script, BINARY]).current_dir(dir.path()).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    for folder in ["kept", "kept/stranger", "made", "made/deep"] {
+        let mode = std::fs::metadata(dir.path().join(folder)).unwrap().mode();
+        assert_eq!(mode & 0o022, 0, "{folder}: {mode:o}");
+    }
+}
+
 #[test]
 fn the_demo_tells_its_story() {
     let dir = tempfile::tempdir().unwrap();

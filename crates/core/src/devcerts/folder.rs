@@ -1,6 +1,6 @@
 //! Certificates and keys as files: `NAME.pem` for everyone, `NAME.key` for its owner alone.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub fn write(folder: &Path, minted: &[&Minted]) -> Result<Vec<Written>> {
             return Err(exists(there));
         }
     }
-    std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    make(folder).map_err(|error| unwritable(folder, &error))?;
     let mut created = Vec::new();
     for (minted, target) in minted.iter().zip(&targets) {
         let pair = [
@@ -88,6 +88,14 @@ impl Authority {
         };
         Ok(Self { minted, issuer })
     }
+}
+
+/// Makes a folder in which nobody else can write, whatever the umask is: keys that others could replace are refused.
+fn make(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.recursive(true).create(folder)
 }
 
 fn ca_facts(path: &Path, text: &str) -> Result<(Vec<u8>, CertificateFacts)> {
