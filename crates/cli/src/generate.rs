@@ -2,7 +2,7 @@
 
 use mcp_mtls_core::config;
 
-use crate::render;
+use crate::{explain, render};
 
 #[derive(clap::Args)]
 pub(crate) struct GenerateArgs {
@@ -14,10 +14,13 @@ pub(crate) struct GenerateArgs {
 enum What {
     /// The JSON Schema of the configuration file, for editors.
     Schema,
+    /// The list of all failures, in Markdown.
+    Errors,
 }
 
 pub(crate) fn run(args: &GenerateArgs) {
     match args.what {
         What::Schema => render::json(&config::schema()),
+        What::Errors => render::answer(&explain::index()),
     }
 }

@@ -6,6 +6,7 @@
 mod certs;
 mod connect;
 mod demo;
+mod explain;
 mod generate;
 mod journal;
 mod memory;
@@ -35,6 +36,8 @@ enum Command {
     Certs(certs::CertsArgs),
     /// See all of it work on this machine: certificates, a server, a host, and refusals.
     Demo(demo::DemoArgs),
+    /// Explain the code that a failure ends with: what it means, its causes, and what to do.
+    Explain(explain::ExplainArgs),
     /// Print what is generated from the program itself.
     Generate(generate::GenerateArgs),
 }
@@ -46,7 +49,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli.command,
         Err(error) => return usage(&error, started),
     };
-    let wants_json = matches!(&command, Command::Certs(args) if args.json);
+    let wants_json = match &command {
+        Command::Certs(args) => args.json,
+        Command::Explain(args) => args.json,
+        _ => false,
+    };
     match run(command, started) {
         Ok(status) => status,
         Err(failure) => {
@@ -65,6 +72,7 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
         Command::Connect(args) => return connect::run(*args, started),
         Command::Certs(args) => certs::run(args)?,
         Command::Demo(args) => on_runtime(demo::run(args))?,
+        Command::Explain(args) => explain::run(&args)?,
         Command::Generate(args) => generate::run(&args),
     }
     Ok(ExitCode::SUCCESS)

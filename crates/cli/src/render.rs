@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
-use mcp_mtls_core::error::Failure;
+use mcp_mtls_core::error::{Code, Failure};
 use serde::Serialize;
 
 /// Prints what was asked for.
@@ -225,8 +225,15 @@ fn painted(failure: &Failure, paint: Paint) -> String {
     tell("where", Ink::Faint, &facts.place);
     tell("why", Ink::Faint, &facts.why);
     tell("fix", Ink::Good, &facts.fix);
-    tell("code", Ink::Faint, &[facts.code.to_string()]);
+    tell("code", Ink::Faint, &code(facts.code));
     lines.join("\n")
+}
+
+/// The code, and the command that explains it: to be copied, so never broken over two lines.
+fn code(code: Code) -> Vec<String> {
+    let more = format!("(mcp-mtls explain {code})");
+    let line = format!("{code} {more}");
+    if LABEL + line.len() <= WIDTH { vec![line] } else { vec![code.to_string(), more] }
 }
 
 /// <https://no-color.org>, and terminals that know no colour.
@@ -254,8 +261,6 @@ const LABEL: usize = 7;
 
 #[cfg(test)]
 mod tests {
-    use mcp_mtls_core::error::Code;
-
     use super::*;
 
     #[test]
@@ -272,8 +277,17 @@ mod tests {
           why: The certificate has an ECDSA P-256 key, and the key file holds an RSA key
                of 2048 bits.
           fix: Name the key that was made for this certificate.
-         code: key-mismatch
+         code: key-mismatch (mcp-mtls explain key-mismatch)
         ");
+    }
+
+    #[test]
+    fn the_code_is_followed_by_the_command_that_explains_it() {
+        for code in Code::ALL {
+            let text = painted(&Failure::new(*code, "No"), Paint::none());
+            assert!(text.contains(&format!("(mcp-mtls explain {code})")), "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Files that come from the types: written by `cargo xtask generate`, held fresh by `cargo xtask check generated`.
+//! Files that come from the program itself: written by `cargo xtask generate`, held fresh by `cargo xtask check generated`.
 
 use std::fs;
 
@@ -43,7 +43,8 @@ fn first_difference(kept: &str, fresh: &str) -> Option<usize> {
 }
 
 /// Each file, and what prints it.
-const FILES: &[(&str, &[&str])] = &[("schema/config.schema.json", &["generate", "schema"])];
+const FILES: &[(&str, &[&str])] =
+    &[("schema/config.schema.json", &["generate", "schema"]), ("docs/errors/README.md", &["generate", "errors"])];
 
 const HOW: &str = "`cargo xtask generate` writes it";
 

@@ -92,7 +92,7 @@ fn nothing_is_overwritten() {
     where: certs/alice.pem
       why: A certificate or key in use must not be lost by accident.
       fix: Choose another folder, or move the file away.
-     code: file-exists
+     code: file-exists (mcp-mtls explain file-exists)
     ");
     assert_eq!(std::fs::read(dir.path().join("certs/alice.key")).unwrap(), key);
     assert!(!dir.path().join("certs/bob.pem").exists());
@@ -121,7 +121,7 @@ fn without_a_ca_the_first_step_is_told() {
       why: There is no such file.
       fix: Make a CA first with `mcp-mtls certs ca`, or name its folder with `--ca
            DIR`.
-     code: file-unreadable
+     code: file-unreadable (mcp-mtls explain file-unreadable)
     ");
 }
 
@@ -132,7 +132,7 @@ fn a_name_that_is_not_one_was_asked_wrongly() {
     assert_snapshot!(certs(dir.path(), &["server", "https://mcp.example/mcp"]).failed(2), @r"
     error: “https://mcp.example/mcp” is neither a DNS name nor an IP address
       fix: Give the host alone, without scheme, port and path.
-     code: usage-invalid
+     code: usage-invalid (mcp-mtls explain usage-invalid)
     ");
     assert!(certs(dir.path(), &["ca", "--days", "0"]).failed(2).contains("--days"));
     assert!(certs(dir.path(), &["client"]).failed(2).contains("<NAME>..."));

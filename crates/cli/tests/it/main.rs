@@ -6,6 +6,7 @@ mod certs;
 mod credentials;
 mod deadnet;
 mod demo;
+mod explain;
 mod exposure;
 mod identity;
 mod journal;

@@ -200,12 +200,12 @@ fn show_refuses_what_it_cannot_read() {
     where: notes.txt
       why: It is neither PEM (there is no `-----BEGIN` line), nor a certificate, key
            or revocation list in DER, nor PKCS#12.
-     code: material-invalid
+     code: material-invalid (mcp-mtls explain material-invalid)
     ");
     assert_snapshot!(certs(dir.path(), &["show", "nothing.pem"]).failed(1), @r"
     error: The file cannot be read
     where: nothing.pem
       why: There is no such file.
-     code: file-unreadable
+     code: file-unreadable (mcp-mtls explain file-unreadable)
     ");
 }
