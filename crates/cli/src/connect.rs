@@ -65,8 +65,25 @@ pub(crate) fn run(args: ConnectArgs, started: Instant) -> Result<ExitCode> {
 /// request and nothing else.
 pub(crate) fn refuse(error: &clap::Error, started: Instant) -> Result<ExitCode> {
     let failure = Failure::new(Code::UsageInvalid, format!("mcp-mtls cannot be started: {}", misunderstood(error)))
-        .fix("Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them.");
+        .fix(mend(error));
     bridge(ready(Err(failure)), Output::take()?, started, &Watch::default())
+}
+
+fn mend(error: &clap::Error) -> &'static str {
+    if is_trace_alone(error) {
+        "Add `--log-file FILE`, or remove `--trace`."
+    } else {
+        "Correct the arguments in the host's entry; `mcp-mtls connect --help` lists them."
+    }
+}
+
+/// Whether something is to be traced, and nothing says where to.
+fn is_trace_alone(error: &clap::Error) -> bool {
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(arguments)) => arguments.iter().any(|one| one.starts_with("--log-file")),
+        _ => false,
+    };
+    missing && error.kind() == ErrorKind::MissingRequiredArgument
 }
 
 /// What is wrong, with the names of flags alone: any other argument may be a secret that lost its quotation marks.
@@ -82,6 +99,7 @@ fn misunderstood(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument if flag.starts_with('-') => format!("there is no flag {told}"),
         ErrorKind::UnknownArgument => "there is one argument too many".to_owned(),
+        ErrorKind::MissingRequiredArgument if is_trace_alone(error) => "`--trace` needs `--log-file FILE`".to_owned(),
         ErrorKind::MissingRequiredArgument if flag.starts_with('-') => {
             format!("{told} is missing, which another flag needs")
         }

@@ -5,12 +5,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use mcp_mtls_core::error::{Code, Failure, Result};
+use mcp_mtls_core::config::path_of_flag;
+use mcp_mtls_core::error::{Code, Failure, Result, brief};
 use mcp_mtls_core::remote::message::{Kind, Message};
 use mcp_mtls_core::remote::{Passage, Recipient};
 use serde::Serialize;
@@ -52,12 +53,8 @@ impl Journal {
     /// # Errors
     /// `file-unwritable`.
     pub(crate) fn open(path: &Path, detail: Detail, notes: Notes) -> Result<Self> {
-        let file = open(path).map_err(|why| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
-            Failure::new(Code::FileUnwritable, format!("The log file {} cannot be written", path.display()))
-                .because(why)
-                .fix("Correct `--log-file`, or remove it.")
-        })?;
+        let path = path_of_flag(path, "--log-file")?;
+        let file = open(&path)?;
         let (lines, queue) = mpsc::sync_channel(LINES);
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
@@ -213,19 +210,30 @@ fn now() -> String {
     OffsetDateTime::now_utc().format(&format).unwrap_or_default()
 }
 
-fn open(path: &Path) -> Result<File, String> {
-    let words = |error: std::io::Error| format!("{error}.");
+fn open(path: &Path) -> Result<File> {
+    let failed = || {
+        let what = format!("The log file {} cannot be written", brief(&path.display().to_string()));
+        Failure::new(Code::FileUnwritable, what)
+            .at(path.display().to_string())
+            .at("--log-file on the command line")
+            .fix("Correct `--log-file`, or remove it.")
+    };
     // Opening a pipe would wait for its reader, and a device is not ours to close to others.
     if path.metadata().is_ok_and(|there| !there.is_file()) {
-        return Err("It is not a regular file.".to_owned());
+        return Err(failed().because("It is not a regular file."));
+    }
+    if path.parent().is_some_and(|folder| !folder.exists()) {
+        return Err(failed().because("Its folder is not there."));
     }
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ALONE);
-    let file = options.open(path).map_err(words)?;
+    let file = options.open(path).map_err(|error| failed().because_of(&error))?;
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(OWNER_ALONE)).map_err(words)?;
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(OWNER_ALONE)).map_err(|error| {
+        failed().because("It belongs to another user, so that it cannot be closed to the eyes of others.").cause(error)
+    })?;
     Ok(file)
 }
 
@@ -244,7 +252,8 @@ fn write(mut file: File, queue: &mpsc::Receiver<String>, shared: &Shared, notes:
                 cut = ends_within_a_line(&file);
                 shared.lost.fetch_add(1, Ordering::Relaxed);
                 if !std::mem::replace(&mut told, true) {
-                    notes.tell(format!("warning: the log file cannot be written: {error}"));
+                    let failure = Failure::new(Code::FileUnwritable, "The log file cannot be written any more");
+                    notes.tell(format!("warning: {}", failure.because_of(&error)));
                 }
             }
         }

@@ -93,7 +93,9 @@ fn usage(error: &clap::Error, started: Instant) -> ExitCode {
 /// One thread is enough for one host, and starts faster than a pool of them.
 fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Code::SystemFailed, "The operating system gives no event queue").because(format!("{error}."))
+        Failure::new(Code::SystemFailed, "The operating system gives no event queue")
+            .because_of(&error)
+            .fix("End what uses up the processes and files of this user.")
     })?;
     let outcome = runtime.block_on(work);
     // A thread may still wait for a line on stdin that will never come, or for a program, which must not outlive us.

@@ -86,7 +86,8 @@ pub(crate) fn at_each_hangup(_: impl AsyncFnMut()) -> Result<impl Future<Output 
 
 fn unusable(what: &str, error: &io::Error) -> Failure {
     Failure::new(Code::SystemFailed, format!("The operating system does not give access to {what}"))
-        .because(format!("{error}."))
+        .because_of(error)
+        .fix("Have the host start this with pipes for stdin and stdout.")
 }
 
 /// Pipes and sockets, which hosts give us. Each message saves two changes of thread here. Both

@@ -189,7 +189,9 @@ fn serial() -> Result<Vec<u8>> {
 fn random() -> Result<[u8; 16]> {
     let mut bytes = [0; 16];
     let filled = crate::identity::provider().secure_random.fill(&mut bytes);
-    filled.map_err(|_| Failure::new(Code::KeyUnsupported, "The system gives no random numbers"))?;
+    filled.map_err(|_| {
+        Failure::new(Code::KeyUnsupported, "The system gives no random numbers").fix("Restart this computer.")
+    })?;
     Ok(bytes)
 }
 
@@ -198,11 +200,13 @@ fn end(days: u16) -> OffsetDateTime {
 }
 
 fn not_made(error: &rcgen::Error) -> Failure {
-    Failure::new(Code::KeyUnsupported, "The certificate cannot be made").because(format!("{error}."))
+    Failure::new(Code::KeyUnsupported, "The certificate cannot be made")
+        .fix("Use another kind of key, or another name.")
+        .cause(error)
 }
 
 fn unreadable() -> Failure {
-    Failure::new(Code::MaterialInvalid, "The certificate that was made cannot be read back")
+    Failure::new(Code::MaterialInvalid, "The certificate that was made cannot be read back").fix("Choose other names.")
 }
 
 const CA_STEM: &str = "ca";

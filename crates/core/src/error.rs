@@ -4,15 +4,18 @@
 //! line, as a JSON-RPC error by the bridge. Its [`Code`] is stable; its words may improve.
 
 mod code;
+mod system;
 mod words;
 
 use std::fmt;
+use std::io;
 
 use serde::Serialize;
 
 pub use code::{Code, Side};
+pub(crate) use system::{in_words, own_error};
 pub(crate) use words::{FEW, first_few};
-pub use words::{plain, printable, quoted};
+pub use words::{brief, plain, printable, quoted};
 
 /// A `Result` whose error is a [`Failure`].
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -76,6 +79,19 @@ impl Failure {
     pub fn because(mut self, why: impl Into<String>) -> Self {
         self.0.why.push(why.into());
         self
+    }
+
+    /// Adds what the operating system said, in our words; its own go into the evidence.
+    #[must_use]
+    pub fn because_of(self, error: &io::Error) -> Self {
+        self.because(in_words(error)).cause(error)
+    }
+
+    /// Keeps the words of a library or of the system, for whoever reports a fault. They are no
+    /// reason that a person could act on, and so stand in the evidence alone.
+    #[must_use]
+    pub fn cause(self, words: impl fmt::Display) -> Self {
+        self.evidence("cause", plain(&words.to_string()))
     }
 
     /// Adds something to do.

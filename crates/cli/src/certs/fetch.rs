@@ -176,12 +176,15 @@ fn save(file: &Path, text: &str) -> Result<()> {
     });
     written.map(drop).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(file),
-        kind => Failure::new(Code::FileUnwritable, "The file cannot be written")
-            .at(file.display().to_string())
-            .because(match kind {
-                io::ErrorKind::NotFound => "Its folder is not there.".to_owned(),
-                _ => format!("{error}."),
-            }),
+        kind => {
+            let failure =
+                Failure::new(Code::FileUnwritable, "The file cannot be written").at(file.display().to_string());
+            match kind {
+                io::ErrorKind::NotFound => failure.because("Its folder is not there."),
+                _ => failure.because_of(&error),
+            }
+            .fix("Choose another file.")
+        }
     })
 }
 

@@ -114,7 +114,7 @@ fn read(file: &Path) -> Result<Shown> {
         match error.kind() {
             io::ErrorKind::NotFound => failure.because("There is no such file."),
             io::ErrorKind::IsADirectory => failure.because("It is a folder.").fix("Name the files in it."),
-            _ => failure.because(format!("{error}.")),
+            _ => failure.because_of(&error),
         }
     })?;
     let found = pem::read(&bytes).map_err(|problem| {

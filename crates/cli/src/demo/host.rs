@@ -33,7 +33,7 @@ impl Host {
         let mut child = command.spawn().map_err(|error| {
             Failure::new(Code::SystemFailed, "`mcp-mtls connect` cannot be started")
                 .at(program.display().to_string())
-                .because(format!("{error}."))
+                .because_of(&error)
         })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let Some(stdout) = stdout else {

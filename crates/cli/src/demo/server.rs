@@ -40,10 +40,10 @@ type Refusals = Arc<Mutex<Vec<String>>>;
 impl Server {
     /// Starts to accept clients whose certificate `ca` has signed.
     pub(super) async fn start(ca: &Minted, server: &Minted) -> Result<Self> {
-        let acceptor = TlsAcceptor::from(Arc::new(tls(ca, server).map_err(|error| not_started(&error.to_string()))?));
+        let acceptor = TlsAcceptor::from(Arc::new(tls(ca, server).map_err(not_started)?));
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = bound.map_err(|error| not_started(&error.to_string()))?;
-        let port = listener.local_addr().map_err(|error| not_started(&error.to_string()))?.port();
+        let listener = bound.map_err(not_started)?;
+        let port = listener.local_addr().map_err(not_started)?.port();
         let refusals = Refusals::default();
         let accepting = tokio::spawn(accept(listener, acceptor, refusals.clone()));
         Ok(Self { url: format!("https://localhost:{port}/mcp"), refusals, accepting })
@@ -190,6 +190,8 @@ fn reason(error: &io::Error) -> String {
     tls.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn not_started(why: &str) -> Failure {
-    Failure::new(Code::SystemFailed, "The demo's server cannot be started").because(format!("{why}."))
+fn not_started(cause: impl std::fmt::Display) -> Failure {
+    Failure::new(Code::SystemFailed, "The demo's server cannot be started")
+        .because("This computer gives it no socket on loopback, or its certificate cannot be used.")
+        .cause(cause)
 }

@@ -51,7 +51,7 @@ impl Stage {
         let fresh = match keep {
             Some(_) => None,
             None => Some(temporary().map_err(|error| {
-                Failure::new(Code::FileUnwritable, "No temporary folder can be made").because(format!("{error}."))
+                Failure::new(Code::FileUnwritable, "No temporary folder can be made").because_of(&error)
             })?),
         };
         let folder = fresh.as_ref().map(TempDir::path).or(keep).unwrap_or(Path::new("."));
@@ -70,7 +70,7 @@ impl Stage {
     /// `mcp-mtls connect` as this user runs it.
     pub(super) fn command(&self, url: &str, user: User) -> Result<CommandLine> {
         let program = std::env::current_exe().map_err(|error| {
-            Failure::new(Code::SystemFailed, "The path of this program is unknown").because(format!("{error}."))
+            Failure::new(Code::SystemFailed, "The path of this program is unknown").because_of(&error)
         })?;
         let mut arguments: Vec<OsString> = vec!["connect".into(), url.into()];
         let folder = match user {
@@ -90,9 +90,8 @@ impl Stage {
     pub(super) fn inspector_config(&self, url: &str) -> Result<PathBuf> {
         let command = self.command(url, User::Alice)?;
         let path = self.folder.join("inspector.json");
-        let failed = |code, what, error: &io::Error| {
-            Failure::new(code, what).at(path.display().to_string()).because(format!("{error}."))
-        };
+        let failed =
+            |code, what, error: &io::Error| Failure::new(code, what).at(path.display().to_string()).because_of(error);
         // A kept folder may hold a file of that name, which is not ours to overwrite.
         match File::create_new(&path).and_then(|mut file| writeln!(file, "{}", command.mcp_servers())) {
             Ok(()) => Ok(path),

@@ -19,10 +19,18 @@ async fn b13_http_errors_become_answers() {
             "http-status",
             "413 Request Entity Too Large",
         ),
-        (reply::text(502, "\n upstream \u{1b}[31mdown\u{7} "), "http-status", "\u{201c}upstream [31mdown\u{201d}"),
-        (reply::text(200, "<html><title>Sign in</title>"), "protocol-violation", "Sign in"),
+        (
+            reply::text(502, "\n upstream \u{1b}[31mdown\u{7} "),
+            "http-server-error",
+            "\u{201c}upstream [31mdown\u{201d}",
+        ),
+        (reply::text(200, "<html><title>Sign in</title>"), "not-mcp", "Sign in"),
         (reply::json(200, "{\"jsonrpc\":\"2.0\",\"id\":999,\"result\":{}}"), "protocol-violation", "other ids"),
-        (reply::json(200, "{\"jsonrpc\":"), "protocol-violation", "not valid JSON"),
+        (reply::json(200, "{\"jsonrpc\":"), "not-mcp", "not valid JSON"),
+        (reply::json(200, "{\"error\":\"invalid_token\"}"), "not-mcp", "not a JSON-RPC message"),
+        (reply::text(200, ""), "not-mcp", "an empty body"),
+        (reply::text(200, "<form><input type=\"password\"></form>"), "not-mcp", "likely a login page"),
+        (compressed(), "protocol-violation", "`Content-Encoding` is \u{201c}gzip\u{201d}"),
         (reply::empty(202), "protocol-violation", "only notifications are accepted"),
     ];
     for (response, code, words) in cases {
@@ -39,6 +47,13 @@ async fn b13_http_errors_become_answers() {
         assert!(error["data"]["why"].to_string().contains(words), "{words}: {error:#}");
         server.stop().await;
     }
+}
+
+/// An answer that a careless proxy has compressed.
+fn compressed() -> http::Response<reply::Body> {
+    let mut response = reply::json(200, "\u{1f}\u{8b}");
+    response.headers_mut().insert("content-encoding", http::HeaderValue::from_static("gzip"));
+    response
 }
 
 #[tokio::test]

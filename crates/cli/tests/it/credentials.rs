@@ -174,10 +174,10 @@ async fn why_a_value_could_not_be_renewed_is_told_with_the_refusal() {
     std::fs::remove_file(&file).expect("the file can be removed");
     let answer = host.call("x", json!({})).await;
     let data = &answer["error"]["data"];
-    assert_eq!((&data["code"], &data["evidence"]["status"]), (&json!("http-status"), &json!(401)), "{answer:#}");
+    assert_eq!((&data["code"], &data["evidence"]["status"]), (&json!("http-unauthorized"), &json!(401)), "{answer:#}");
     let why = format!(
-        "The headers could not be renewed: The file `{}` of a reference cannot be read (-H Authorization on the \
-         command line). There is no such file.",
+        "The headers could not be renewed: The file `token` of a reference cannot be read (-H Authorization on the \
+         command line, {}). There is no such file.",
         file.display()
     );
     assert!(data["why"].as_array().expect("reasons").contains(&json!(why)), "{answer:#}");

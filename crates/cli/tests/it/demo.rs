@@ -63,7 +63,7 @@ fn the_demo_tells_its_story() {
      8 the same with a certificate of another CA: refused
          the server says: invalid peer certificate: UnknownIssuer
          the host shows:
-           localhost:[port] refused the client certificate (unknown_ca). Use a certificate of a CA that the server accepts, with its intermediates (now [kept]/stranger/alice.pem).
+           localhost:[port] refused the client certificate (unknown_ca). Use a certificate of a CA that the server accepts.
 
     Every step came out as it should.
 

@@ -169,10 +169,26 @@ async fn a_log_file_that_cannot_be_written_is_told_to_the_host() {
         (&["--log-file", "/no/such/folder/log"][..], "file-unwritable"),
         (&["--log-file", "/dev/null"], "file-unwritable"),
         (&["--trace"], "usage-invalid"),
+        (&["--log-file", "~/no-such-folder/log"], "file-unwritable"),
         (&["--log-file", "x", "--trace-bodies"], "usage-invalid"),
     ] {
         let mut host = towards(&pki, "https://127.0.0.1:1/", &client).args(flags).spawn();
         let error = refusal(&mut host).await;
         assert_eq!(error["data"]["code"], code, "{error:#}");
+        let told = error["message"].as_str().unwrap_or_default();
+        assert!(flags != ["--trace"] || told.contains("`--trace` needs `--log-file FILE`. Add"), "{error:#}");
     }
+}
+
+#[tokio::test]
+async fn a_log_file_may_be_in_the_home_folder() {
+    let pki = Pki::new();
+    let server = McpServer::start(&pki).await;
+    let mut host = towards(&pki, &server.url(), &pki.client("alice"))
+        .args(["--log-file", "~/at-home.log"])
+        .home(pki.dir())
+        .spawn();
+    host.initialize(LATEST).await;
+    end(&mut host).await;
+    assert_eq!(lines(&pki.dir().join("at-home.log"))[0]["event"], "started");
 }

@@ -99,7 +99,7 @@ async fn credentials_of_a_proxy_are_sent_and_never_told() {
     let wrong = "wr0ng-secret";
     let mut host = corp.host().env("HTTPS_PROXY", proxy.url_with("me", wrong)).spawn();
     let error = refusal(&mut host).await;
-    assert_eq!(error["data"]["code"], "proxy-failed", "{error:#}");
+    assert_eq!(error["data"]["code"], "proxy-unauthorized", "{error:#}");
     assert!(error["data"]["why"].to_string().contains("407"), "{error:#}");
     assert!(error["data"]["fix"][0].as_str().is_some_and(|fix| fix.contains("Correct the user name")), "{error:#}");
     assert!(!error.to_string().contains(wrong));
@@ -131,7 +131,7 @@ async fn through_socks5_with_the_name_resolved_by_the_proxy() {
     let error = refusal(&mut corp.host().env("ALL_PROXY", proxy.url_with("socks5", "me", "secret")).spawn()).await;
     assert_eq!(error["data"]["code"], "name-unresolved", "{error:#}");
     let error = refusal(&mut corp.host().env("ALL_PROXY", proxy.url_with("socks5h", "me", "wr0ng")).spawn()).await;
-    assert_eq!(error["data"]["code"], "proxy-failed", "{error:#}");
+    assert_eq!(error["data"]["code"], "proxy-unauthorized", "{error:#}");
     assert!(!error.to_string().contains("wr0ng"));
 }
 
@@ -146,6 +146,53 @@ async fn a_proxy_that_cannot_be_used_is_an_error() {
         let error = refusal(&mut corp.host().env("HTTPS_PROXY", proxy).spawn()).await;
         assert_eq!(error["data"]["code"], code, "{proxy}: {error:#}");
         assert!(error["data"]["where"].to_string().contains("HTTPS_PROXY"), "{error:#}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_proxy_answers_is_told_with_what_to_do() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let corp = corp().await;
+    for (scheme, answer, code, words, fix) in [
+        (
+            "http",
+            "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "proxy-failed",
+            "HTTP 403",
+            "Have the proxy allow mcp.corp.test:7443.",
+        ),
+        ("http", "HTTP/1.1 404 Not Found\r\n\r\n", "proxy-failed", "no proxy", "Check the proxy's address."),
+        (
+            "http",
+            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            "proxy-failed",
+            "did not reach the server",
+            "that the server runs.",
+        ),
+        ("http", "HTTP/1.1 503 Busy\r\n\r\n", "proxy-failed", "too busy", "try again later."),
+        ("http", "SSH-2.0-OpenSSH_9.9\r\n", "proxy-failed", "not valid HTTP", "no HTTP proxy."),
+        ("http", "HTTP/1.1 407 No\r\n\r\n", "proxy-unauthorized", "407", "http://USER:PASSWORD@HOST:PORT."),
+        ("socks5h", "\u{5}\u{0}\u{5}\u{2}\u{0}\u{1}", "proxy-failed", "rules do not allow", "Have the proxy allow"),
+        ("socks5h", "\u{5}\u{0}\u{5}\u{5}\u{0}\u{1}", "proxy-failed", "refuses connections", "that the server runs."),
+        ("socks5h", "HTTP/1.1 400 Bad Request\r\n\r\n", "proxy-failed", "not SOCKS5", "Check the scheme"),
+    ] {
+        let proxy = RawServer::start_plain(move |mut stream, _| async move {
+            // The first words of the client, which any of these waits for.
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.flush().await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        })
+        .await;
+        let url = format!("{scheme}://{}", proxy.addr());
+        let error = refusal(&mut corp.host().args(["--proxy", &url]).spawn()).await;
+        let data = &error["data"];
+        assert_eq!(data["code"], code, "{answer}: {error:#}");
+        assert!(data["why"].to_string().contains(words) || words == "407", "{words}: {error:#}");
+        assert!(data["fix"][0].as_str().is_some_and(|told| told.contains(fix)), "{fix}: {error:#}");
+        assert!(data["where"].to_string().contains("--proxy on the command line"), "{error:#}");
+        proxy.stop().await;
     }
 }
 

@@ -215,7 +215,8 @@ async fn an_svid_that_the_server_refuses_is_told_with_its_id() {
     assert_eq!(data["code"], "certificate-refused");
     assert_eq!(data["evidence"]["spiffe_id"], "spiffe://corp/agent");
     let why = data["why"].to_string();
-    assert!(why.contains("The certificate is “spiffe://corp/agent” of the SPIFFE agent at unix://"), "{data:#}");
+    assert!(why.contains("The certificate is “spiffe://corp/agent”, issued by"), "{data:#}");
+    assert!(data["where"].to_string().contains("the SPIFFE agent at unix://"), "{data:#}");
 }
 
 #[tokio::test]

@@ -49,7 +49,24 @@ pub(crate) async fn refusal(host: &mut Host) -> Value {
     host.stdout_is_pure();
     let error = answer.get("error").unwrap_or_else(|| panic!("an error was expected: {answer}")).clone();
     assert_eq!((&error["code"], &error["data"]["source"]), (&json!(-31000), &json!("mcp-mtls")), "{error}");
+    is_told_well(&error);
     error
+}
+
+/// Asserts of an error of ours what holds for every one: hosts that cut a message after 200 characters show what
+/// failed and what to do, and no words of a library stand where a person looks.
+pub(crate) fn is_told_well(error: &Value) {
+    let (message, data) = (error["message"].as_str().unwrap_or_default(), &error["data"]);
+    assert!(message.chars().count() <= 200, "{} characters: {error:#}", message.chars().count());
+    // What the host itself brought about is not mended.
+    let told = data["fix"][0].as_str().is_some_and(|fix| message.ends_with(fix)) || data["side"] == "host";
+    assert!(told, "nothing to do: {error:#}");
+    for part in ["what", "why", "fix"] {
+        let words = data[part].to_string();
+        for raw in ["os error", "library says", "system says", "verifier says", "resolver says", "hyper::", "rustls"] {
+            assert!(!words.contains(raw), "{raw}: {error:#}");
+        }
+    }
 }
 
 /// A line as JSON.
@@ -63,6 +80,7 @@ pub(crate) fn ours(line: &str, id: usize, code: &str) -> Value {
     let (error, data) = (&answer["error"], &answer["error"]["data"]);
     assert_eq!((&answer["id"], &error["code"]), (&json!(id), &json!(-31000)), "{line}");
     assert_eq!((&data["source"], &data["code"]), (&json!("mcp-mtls"), &json!(code)), "{line}");
+    is_told_well(error);
     data.clone()
 }
 

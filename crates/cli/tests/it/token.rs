@@ -328,13 +328,13 @@ async fn the_certificate_of_the_key_is_found_wherever_it_stands_in_a_file() {
 }
 
 #[tokio::test]
-async fn a_module_that_cannot_be_used_is_told_in_the_words_of_the_system() {
+async fn a_module_that_cannot_be_used_is_told_with_the_reason() {
     let pki = Pki::new();
     let card = card_of(&pki, &pki.client("alice"));
     let no_module = pki.write("no-module.so", "not a library");
     for (query, words) in [
         ("module-path=/nowhere/x.so".to_owned(), "/nowhere/x.so"),
-        (format!("module-path={}", no_module.display()), "The system says: "),
+        (format!("module-path={}", no_module.display()), "it is no shared library"),
         ("module-path=x.so".to_owned(), "is not absolute"),
         ("module-name=surely-missing".to_owned(), "surely-missing"),
     ] {

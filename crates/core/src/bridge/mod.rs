@@ -301,7 +301,8 @@ impl Bridge {
             return self.answer_nobody("it is longer than 256 MiB");
         };
         let failure = Failure::new(Code::HostMessageInvalid, "A message of the host is too large")
-            .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20));
+            .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20))
+            .fix("Have the host send less at a time.");
         let reply = reply::error(Some(&id), &failure);
         self.pending.insert(id, Era::Legacy, watch::channel(true).1);
         let outbox = self.outbox.clone();
@@ -315,7 +316,8 @@ impl Bridge {
     /// it does not read, and the end of the bridge must not wait for it.
     fn answer_nobody(&self, why: &str) {
         let failure = Failure::new(Code::HostMessageInvalid, "A line of the host is no message")
-            .because(format!("Of what it sent, {why}."));
+            .because(format!("Of what it sent, {why}."))
+            .fix("Tell the makers of the host: each line of stdin is one JSON-RPC message.");
         self.outbox.try_send(reply::error(None, &failure));
     }
 

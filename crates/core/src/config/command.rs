@@ -5,7 +5,7 @@ use std::path::Path;
 use super::origin::Origin;
 use super::program::{Program, ProgramProblem};
 use super::reference::unresolved;
-use crate::error::Result;
+use crate::error::{Result, brief};
 use crate::secret::Secret;
 
 /// Runs a program without a shell; its standard output, trimmed, is the value.
@@ -16,11 +16,13 @@ pub(super) fn run(line: &str, folder: Option<&Path>, origin: &Origin) -> Result<
             .fix("Close its quotation marks. Words are split as a POSIX shell does, without expansion."));
     };
     program.run().map_err(|problem| {
-        let failure = unresolved(format!("The command `{}` of a reference failed", program.told()), origin)
+        let failure = unresolved(format!("The command `{}` of a reference failed", brief(&program.told())), origin)
             .because(problem.sentence());
         match problem {
             ProgramProblem::Failed(..) => failure.fix("Run it in a terminal to see what it says."),
-            _ => failure,
+            ProgramProblem::TooSlow => failure.fix("Nobody can answer what it may ask: its stdin is closed."),
+            ProgramProblem::NotStarted(_) => failure.fix("Write its absolute path, and check that it can be run."),
+            _ => failure.fix("Have it print the value alone, as one text."),
         }
     })
 }

@@ -129,8 +129,16 @@ impl Entry {
         let url = Url::parse(resolve(written, self.folder(&origin), &origin)?.expose().trim())
             .map_err(|error| match error {
                 url::ParseError::RelativeUrlWithoutBase => wrong("It does not begin with https://."),
-                // The library names the part that is wrong, and repeats nothing of the text.
-                other => wrong(&format!("As a URL it is wrong: {other}.")),
+                url::ParseError::EmptyHost => wrong("It has no host."),
+                url::ParseError::InvalidPort => wrong("Its port is no number from 0 to 65535."),
+                url::ParseError::IdnaError | url::ParseError::InvalidDomainCharacter => {
+                    wrong("Its host has characters that no name of a host has.")
+                }
+                url::ParseError::InvalidIpv4Address | url::ParseError::InvalidIpv6Address => {
+                    wrong("Its host is no valid IP address.")
+                }
+                // Not told: what the library says of the rest may change.
+                other => wrong("It is not written as a URL.").cause(other),
             })
             .map_err(|failure| failure.fix("Write https://HOST/PATH."))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -161,7 +169,8 @@ impl Entry {
             };
             let Ok(name) = http::HeaderName::from_bytes(header.name.as_bytes()) else {
                 return Err(wrong(format!("{} is not a header name", crate::error::quoted(&header.name)))
-                    .because("Names are letters, digits and hyphens (RFC 9110, section 5.1)."));
+                    .because("Names are letters, digits and hyphens (RFC 9110, section 5.1).")
+                    .fix("Correct the name."));
             };
             if OURS_QUIETLY.contains(&name.as_str()) {
                 warnings.push(format!("{origin}: not used, since the MCP transport sets this header"));

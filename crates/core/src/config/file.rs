@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::errors::ParseErrorKind;
+use jsonc_parser::{CollectOptions, ParseOptions, ParseStringErrorKind, parse_to_ast};
 use zeroize::Zeroizing;
 
 use super::origin::{Origin, Origins};
 use super::reader::{Reader, kind};
 use super::settings::{EntrySettings, TlsSettings};
 use super::suggest::nearest;
-use super::{Entry, in_words, read_file};
+use super::{Entry, read_file};
 use crate::error::{Code, Failure, Result};
 
 /// A configuration file that was read; its entries are checked when they are asked for, so that
@@ -43,7 +44,8 @@ impl File {
             Err(error) => {
                 return Err(Failure::new(Code::ConfigUnreadable, "The configuration file cannot be read")
                     .at(path.display().to_string())
-                    .because(in_words(&error)));
+                    .because_of(&error)
+                    .fix("Let the user that runs the host read it, or name another file with --config."));
             }
         };
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -110,8 +112,10 @@ impl File {
             },
             Err(error) => Err(Failure::new(Code::ConfigSyntax, "The configuration file is not valid JSON")
                 .at(format!("{}:{}", self.path.display(), error.line_display()))
-                .because(format!("{}, at column {}", error.kind(), error.column_display()))
-                .fix("Mend the syntax there. Comments and trailing commas are allowed.")),
+                .because(format!("{}, at column {}.", in_words(error.kind()), error.column_display()))
+                .fix("Mend the syntax there. Comments and trailing commas are allowed.")
+                .evidence("line", error.line_display())
+                .evidence("column", error.column_display())),
         }
     }
 
@@ -204,12 +208,48 @@ impl File {
         Failure::new(Code::ConfigInvalidValue, format!("`{path}` has a value of the wrong kind"))
             .at(self.place(property, path).to_string())
             .because(format!("It is {}; {wanted} is expected.", kind(&property.value)))
+            .fix(format!("Write {}.", wanted.trim_end_matches(',')))
     }
 
     pub(super) fn place(&self, node: &impl Ranged, key: &str) -> Origin {
         let before = &self.text.as_bytes()[..node.start().min(self.text.len())];
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
         Origin::File { file: Arc::clone(&self.path), line, key: key.to_owned() }
+    }
+}
+
+/// What is wrong with the syntax, without a full stop. The words of the reader may repeat what stands there, and
+/// name what it could take and other hosts could not.
+fn in_words(kind: &ParseErrorKind) -> &'static str {
+    use ParseErrorKind as E;
+    match kind {
+        E::ExpectedColonAfterObjectKey => "A colon is missing after the name of a key",
+        E::ExpectedObjectValue => "A value is missing after a colon",
+        E::ExpectedStringObjectProperty | E::UnexpectedTokenInObject => {
+            "The name of a key is missing, or not in double quotes"
+        }
+        E::ExpectedComma => "A comma is missing",
+        E::ExpectedDigit
+        | E::ExpectedDigitFollowingNegativeSign
+        | E::ExpectedPlusMinusOrDigitInNumberLiteral
+        | E::BareDecimalPointNumbersNotAllowed
+        | E::HexadecimalNumbersNotAllowed
+        | E::NonFiniteNumbersNotAllowed
+        | E::UnaryPlusNumbersNotAllowed => "A number is not written as JSON has it",
+        E::MultipleRootJsonValues => "Something stands behind the end of the object",
+        E::SingleQuotedStringsNotAllowed => "Text stands in single quotes; JSON wants double ones",
+        E::String(ParseStringErrorKind::UnterminatedStringLiteral) => "Text has no closing double quote",
+        E::String(_) => "Text has a backslash that JSON does not know; write \\\\ for one",
+        E::UnexpectedCloseBrace => "There is a `}` too many, or a value is missing before it",
+        E::UnexpectedCloseBracket => "There is a `]` too many, or a value is missing before it",
+        E::UnexpectedColon => "There is a colon too many",
+        E::UnexpectedComma => "There is a comma too many",
+        E::UnexpectedWord => "A word stands there without double quotes",
+        E::UnterminatedArray => "A `]` is missing for the `[`",
+        E::UnterminatedObject => "A `}` is missing for the `{`",
+        E::UnterminatedCommentBlock => "A comment has no `*/`",
+        E::NestingDepthExceeded => "Too many objects stand within each other",
+        _ => "Something stands there that JSON does not have",
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Headers(Vec<Header>);
 struct Header {
     name: HeaderName,
     value: HeaderValue,
+    /// The name as it was written, and where, for messages.
+    place: Option<(String, Origin)>,
     /// How the value is made again, when a file or a program gave it.
     source: Option<Source>,
 }
@@ -41,7 +43,17 @@ impl Headers {
     /// Adds a header with a value of the program's own, which is kept as it is.
     pub fn append(&mut self, name: HeaderName, mut value: HeaderValue) {
         value.set_sensitive(true);
-        self.0.push(Header { name, value, source: None });
+        self.0.push(Header { name, value, place: None, source: None });
+    }
+
+    /// The name of the header that looks most like credentials, and where it was set.
+    pub(crate) fn credential(&self) -> Option<(String, String)> {
+        let likely = |part: &&str| self.0.iter().find(|header| header.name.as_str().contains(part));
+        let header = CREDENTIALS.iter().find_map(likely)?;
+        Some(match &header.place {
+            Some((name, origin)) => (name.clone(), origin.to_string()),
+            None => (header.name.to_string(), "the headers of the program".to_owned()),
+        })
     }
 
     /// Whether any value holds a `{file:}` or a `{command:}`, and may so be another one now.
@@ -73,10 +85,11 @@ impl Headers {
         template: Template,
         origin: Origin,
     ) -> Result<()> {
+        let place = Some((as_written.to_owned(), origin.clone()));
         let source = Source { name: as_written.to_owned(), template, origin };
         let value = source.value()?;
         let source = source.template.may_change().then_some(source);
-        self.0.push(Header { name, value, source });
+        self.0.push(Header { name, value, place, source });
         Ok(())
     }
 }
@@ -87,12 +100,16 @@ impl Source {
             let what = format!("The value of the header `{}` cannot be sent", self.name);
             return Err(Failure::new(Code::ConfigInvalidValue, what)
                 .at(self.origin.to_string())
-                .because("It holds a line break, a control character or text beyond ASCII."));
+                .because("It holds a line break, a control character or text beyond ASCII.")
+                .fix("Correct what the reference gives, or the text."));
         };
         value.set_sensitive(true);
         Ok(value)
     }
 }
+
+/// What stands in the names of headers that carry credentials, the likeliest first.
+const CREDENTIALS: [&str; 6] = ["authorization", "token", "api-key", "apikey", "auth", "cookie"];
 
 #[cfg(test)]
 mod tests {

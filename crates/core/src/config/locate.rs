@@ -42,11 +42,13 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
     let failure =
         Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{name}`")).at(read.join(" and in "));
     if names.is_empty() {
-        return Err(failure.because("There are no entries at all."));
+        return Err(failure.because("There are no entries at all.").fix("Write the entry, or give a URL."));
     }
     Err(match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => failure.fix(format!("Did you mean `{near}`?")),
-        None => failure.because(format!("The entries are {}.", list(names.iter().map(String::as_str)))),
+        None => failure
+            .because(format!("The entries are {}.", list(names.iter().map(String::as_str))))
+            .fix("Name one of the entries, or write this one."),
     })
 }
 
@@ -78,6 +80,17 @@ fn variable(name: &str) -> Option<PathBuf> {
 }
 
 const FILE: &str = "config.jsonc";
+
+/// The path that a flag names. Where no shell is between, as in the entries of hosts, nobody else replaces a `~`.
+///
+/// # Errors
+/// `reference-unresolved` for a `~` without a home folder.
+pub fn path_of_flag(written: &Path, flag: &str) -> Result<PathBuf> {
+    match written.to_str() {
+        Some(text) => expand(text, None, &Origin::Flag(flag.to_owned())),
+        None => Ok(std::path::absolute(written).unwrap_or_else(|_| written.to_owned())),
+    }
+}
 
 /// A path as written: `~` is the home folder, and the rest is relative to the file it stands in.
 pub(super) fn expand(written: &str, folder: Option<&Path>, origin: &Origin) -> Result<PathBuf> {

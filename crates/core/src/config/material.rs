@@ -161,7 +161,7 @@ fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<
     };
     if is_on_token(text) {
         if !matches!(name, "cert" | "key") {
-            return Err(no_path("It is a `pkcs11:` URI, and those are for `cert` and `key` alone."));
+            return Err(no_path("It is a `pkcs11:` URI, and those are for `cert` and `key` alone.").fix("Name a file."));
         }
         return Ok(Content::Token(Secret::new(text.trim().to_owned())));
     }
@@ -169,11 +169,14 @@ fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<
         return Ok(Content::Text(value));
     }
     if text.contains('\n') {
-        return Err(no_path("It has several lines and no `-----BEGIN` line."));
+        return Err(
+            no_path("It has several lines and no `-----BEGIN` line.").fix("Name a file, or write the whole PEM text.")
+        );
     }
     // As a path each of these would stand in the message about the file that is not there.
     if text.contains("--BEGIN ") {
-        return Err(no_path("It has a `BEGIN` line without the five dashes before it."));
+        return Err(no_path("It has a `BEGIN` line without the five dashes before it.")
+            .fix("Write the whole PEM text, with its dashes."));
     }
     if is_base64_of(PEM_START, text) {
         return Err(no_path("It is PEM text in Base64.").fix("Decode it, as `base64 -d` does."));

@@ -28,9 +28,9 @@ pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
 pub use file::File;
 pub use headers::Headers;
-pub use locate::find;
 #[cfg(feature = "pkcs11")]
 pub(crate) use locate::home;
+pub use locate::{find, path_of_flag};
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use origin::Origin;
 pub use permissions::{read_all, read_file};
@@ -114,17 +114,6 @@ impl Entry {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
-    }
-}
-
-/// The error of the system in words, as a sentence.
-pub(crate) fn in_words(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "There is no such file.".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "Permission is denied.".to_owned(),
-        std::io::ErrorKind::IsADirectory => "It is a folder.".to_owned(),
-        std::io::ErrorKind::InvalidData => "It is not UTF-8 text.".to_owned(),
-        _ => format!("{error}."),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::origin::Origin;
-use crate::error::Result;
+use crate::error::{Result, own_error};
 
 /// A file as it was when it was read. What is judged is what was read, not what the path names by then.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Opened)> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if !metadata.is_file() && !is_pipe(&metadata) {
-        return Err(io::Error::other("It is neither a file nor a pipe"));
+        return Err(own_error("It is neither a file nor a pipe."));
     }
     if metadata.len() > MOST_BYTES {
         return Err(too_large());
@@ -61,7 +61,7 @@ fn read_within(reader: impl io::Read, size: u64) -> io::Result<Zeroizing<Vec<u8>
 }
 
 fn too_large() -> io::Error {
-    io::Error::other(format!("It has more than {} MiB", MOST_BYTES >> 20))
+    own_error("It has more than 64 MiB.")
 }
 
 /// As those are that a shell makes of `<(…)`.

@@ -5,6 +5,8 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::error::own_error;
+
 /// A program that runs; dropped, it is ended.
 pub(super) struct Process {
     child: Arc<Mutex<Child>>,
@@ -38,7 +40,7 @@ impl Process {
         std::os::unix::process::CommandExt::process_group(command, 0);
         let mut running = locked(&RUNNING);
         if running.over {
-            return Err(io::Error::other("no program is started any more"));
+            return Err(own_error("No program is started any more."));
         }
         let mut child = command.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::in_words;
 use super::locate::expand;
 use super::origin::Origin;
 use super::output::{Ended, GRACE, last_line, whole};
 use super::process::Process;
-use crate::error::{Result, quoted};
+use crate::error::{Result, in_words, quoted};
 use crate::secret::Secret;
 
 /// A program and its arguments, of which any may hold a secret.
@@ -124,14 +123,28 @@ impl ProgramProblem {
     /// The problem in words, as a sentence.
     pub(crate) fn sentence(&self) -> String {
         match self {
-            Self::NotStarted(error) => in_words(error),
+            Self::NotStarted(error) => in_words(error).to_owned(),
             Self::TooSlow => format!("It took longer than {} s.", TIME.as_secs()),
-            Self::Failed(status, _) => format!("It ended with {status}."),
+            Self::Failed(status, _) => match status.code() {
+                Some(number) => format!("It ended with the exit status {number}."),
+                None => by_signal(*status),
+            },
             Self::TooMuch => "It printed more than 1 MiB.".to_owned(),
             Self::NotText => "What it printed is not UTF-8 text.".to_owned(),
             Self::Nothing => "It printed nothing.".to_owned(),
         }
     }
+}
+
+#[cfg(unix)]
+fn by_signal(status: ExitStatus) -> String {
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    signal.map_or_else(|| "It was stopped.".to_owned(), |number| format!("The signal {number} ended it."))
+}
+
+#[cfg(not(unix))]
+fn by_signal(_: ExitStatus) -> String {
+    "It was ended by another program.".to_owned()
 }
 
 /// The words with an ellipsis for each `hidden`, if not `anywhere` only where that is no part of a longer word.

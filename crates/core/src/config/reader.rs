@@ -60,8 +60,10 @@ impl Reader<'_> {
             }
             values.insert(name.to_owned(), value);
         }
-        serde_json::from_value(values.into())
-            .map_err(|_| Failure::new(Code::ConfigInvalidValue, format!("`{}` cannot be read", self.prefix)))
+        serde_json::from_value(values.into()).map_err(|_| {
+            Failure::new(Code::ConfigInvalidValue, format!("`{}` cannot be read", self.prefix))
+                .fix("Compare it with the documentation of the settings.")
+        })
     }
 
     /// Unknown keys are errors where all keys are ours, and a warning where other hosts have keys of their own;
@@ -81,7 +83,9 @@ impl Reader<'_> {
         let failure = Failure::new(Code::ConfigUnknownKey, format!("`{path}` is not a setting")).at(place.to_string());
         Err(match near {
             Some(name) => failure.fix(format!("Did you mean `{name}`?")),
-            None => failure.because(format!("The settings here are {}.", list(known.iter().copied()))),
+            None => {
+                failure.because(format!("The settings here are {}.", list(known.iter().copied()))).fix("Remove it.")
+            }
         })
     }
 
@@ -119,7 +123,9 @@ impl Reader<'_> {
                     _ => failure.fix("Write \"remote\", \"http\", \"streamable-http\" or \"sse\"."),
                 }
             }
-            ("oauth", _) => failure
+            ("oauth", _) => Failure::new(Code::ConfigInvalidValue, failure.facts().what.clone())
+                .at(failure.facts().place.join(""))
+                .because(failure.facts().why.join(" "))
                 .because("OAuth is not supported by this version.")
                 .fix("Remove the key, or write false. A token you have can stand in `headers`."),
             _ => failure,

@@ -6,12 +6,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::command::run;
-use super::in_words;
 use super::locate::expand;
 use super::origin::Origin;
 use super::permissions::{self, Opened};
 use super::suggest::nearest;
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, brief};
 use crate::secret::Secret;
 
 /// Replaces every reference in `written`.
@@ -99,7 +98,7 @@ impl Template {
                 format!("What the reference in `{name}` gives is not the path of a file"),
             )
             .at(self.origin.to_string())
-            .because(in_words(&error))
+            .because_of(&error)
             .because("It is not shown, since it may be a secret.")
             .fix("Correct what the reference gives, or put the file there.")),
             _ => Ok(path),
@@ -225,7 +224,7 @@ fn own<'a>(inner: &'a str, origin: &Origin) -> Result<Option<Part<'a>>> {
         },
     };
     if argument.is_empty() {
-        return Err(unresolved(format!("`{{{kind}:}}` names nothing"), origin));
+        return Err(unresolved(format!("`{{{kind}:}}` names nothing"), origin).fix("Write a name behind the colon."));
     }
     Ok(Some(part))
 }
@@ -252,20 +251,29 @@ fn variable(name: &str, origin: &Origin) -> Result<Secret> {
                 .fix(format!("Set {name} where the host passes it on (its `env` setting), or use {{file:…}}.")))
         }
         Err(env::VarError::NotUnicode(_)) => {
-            Err(unresolved(format!("The environment variable `{name}` is not UTF-8 text"), origin))
+            Err(unresolved(format!("The environment variable `{name}` is not UTF-8 text"), origin)
+                .fix("Give it as UTF-8, or use {file:…}."))
         }
     }
 }
 
 fn read(path: &Path, trim: fn(&str) -> &str, origin: &Origin) -> Result<(Secret, Opened)> {
     let failed = |error: std::io::Error| {
-        let failure = unresolved(format!("The file `{}` of a reference cannot be read", path.display()), origin)
-            .because(in_words(&error));
+        let failure = unresolved(
+            format!(
+                "The file `{}` of a reference cannot be read",
+                brief(&path.file_name().unwrap_or(path.as_os_str()).display().to_string())
+            ),
+            origin,
+        )
+        .at(path.display().to_string())
+        .because_of(&error);
         match error.kind() {
             std::io::ErrorKind::InvalidData => failure.fix(
                 "Name a certificate or key in DER or PKCS#12 by its path alone, without `{file:…}`, which gives text.",
             ),
-            _ => failure,
+            std::io::ErrorKind::PermissionDenied => failure.fix("Let the user that runs the host read it."),
+            _ => failure.fix("Correct the path, or put the file there."),
         }
     };
     let (bytes, file) = permissions::read(path).map_err(failed)?;
@@ -319,7 +327,7 @@ mod tests {
     fn commands_run_without_a_shell() {
         assert_eq!(value("{command:printf '%s' '$HOME  x'}").unwrap(), "$HOME  x");
         for (command, why) in [
-            ("false", "It ended with exit status: 1."),
+            ("false", "It ended with the exit status 1."),
             ("true", "It printed nothing."),
             ("/nonexistent/x", "There is no such file."),
             ("printf '\\377'", "What it printed is not UTF-8 text."),

@@ -35,10 +35,14 @@ pub struct Tls {
     pub spiffe: Option<Spiffe>,
     /// The keys of which the server's path must have one; none when any will do.
     pub pins: Vec<Pin>,
+    /// Where the pins stand; none when there are none.
+    pub pins_origin: Option<Origin>,
     /// Revocation lists.
     pub crl: Option<Material>,
     /// The name that the server's certificate must have, instead of the URL's host.
     pub server_name: Option<Host>,
+    /// Where that name stands.
+    pub server_name_origin: Option<Origin>,
     /// Whether TLS 1.3 alone is spoken.
     pub only_tls13: bool,
     /// Whether key exchange is without the post-quantum part.
@@ -79,15 +83,8 @@ impl Entry {
             ("minVersion", min_version.is_some()),
             ("keyExchange", key_exchange.is_some()),
         ];
-        let first = of_spiffe
-            .iter()
-            .chain(&others)
-            .find_map(|(name, set)| set.then(|| self.origins.of(&format!("tls.{name}"))));
-        if let (Some(origin), "http") = (first, url.scheme()) {
-            return Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
-                .at(origin.to_string())
-                .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
-                .fix("Write https:// in the URL, or remove the TLS settings."));
+        if url.scheme() == "http" {
+            self.refuse_with_plain_http(of_spiffe.iter().chain(&others), url)?;
         }
         let spiffe = spiffe
             .map(|spiffe| self.spiffe(&spiffe, of_spiffe.iter().find_map(|(name, set)| set.then_some(*name))))
@@ -138,14 +135,29 @@ impl Entry {
             ca: self.material("ca", ca, warnings)?,
             system_roots: system_roots.unwrap_or(spiffe.is_none()),
             spiffe,
+            pins_origin: pins.as_ref().map(|_| self.origins.of("tls.pins")),
             pins: pins.map_or_else(|| Ok(Vec::new()), |written| self.pins(&written))?,
             crl: self.material("crl", crl, warnings)?,
+            server_name_origin: server_name.as_ref().map(|_| self.origins.of("tls.serverName")),
             server_name: server_name.map(|written| self.server_name(written)).transpose()?,
             only_tls13: self
                 .one_of("minVersion", min_version, &["1.2", "1.3"])?
                 .is_some_and(|version| version == "1.3"),
             classical: self.one_of("keyExchange", key_exchange, &["classical"])?.is_some(),
         })
+    }
+
+    /// Refuses the first of these settings that is set.
+    fn refuse_with_plain_http<'a>(
+        &self,
+        mut settings: impl Iterator<Item = &'a (&'a str, bool)>,
+        url: &Url,
+    ) -> Result<()> {
+        let Some((name, _)) = settings.find(|(_, set)| *set) else { return Ok(()) };
+        Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
+            .at(self.origins.of(&format!("tls.{name}")).to_string())
+            .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
+            .fix("Write https:// in the URL, or remove the TLS settings."))
     }
 
     /// `beside` is a setting that names a certificate or key too.

@@ -78,7 +78,7 @@ impl Authority {
         }
         let (der, facts) = facts;
         let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(der), key)
-            .map_err(|error| not_a_ca(&certificate_file).because(format!("{error}.")))?;
+            .map_err(|error| not_a_ca(&certificate_file).cause(error))?;
         let minted = Minted {
             certificate_pem: certificate_pem.to_string(),
             key_pem: Secret::new(key_pem.to_string()),
@@ -126,7 +126,10 @@ fn ca_facts(path: &Path, text: &str) -> Result<(Vec<u8>, CertificateFacts)> {
 fn ca_key(path: &Path, text: &str) -> Result<KeyPair> {
     let place = path.display().to_string();
     let found = pem::read(text.as_bytes()).map_err(|problem| {
-        Failure::new(Code::MaterialInvalid, "The file is not the key of a CA").at(&place).because(problem.sentence())
+        Failure::new(Code::MaterialInvalid, "The file is not the key of a CA")
+            .at(&place)
+            .because(problem.sentence())
+            .fix("Put the key back that `mcp-mtls certs ca` wrote.")
     })?;
     if found.keys.is_empty() {
         let (code, what) = if found.encrypted_keys.is_empty() {
@@ -134,10 +137,17 @@ fn ca_key(path: &Path, text: &str) -> Result<KeyPair> {
         } else {
             (Code::KeyEncrypted, "The CA's key is encrypted")
         };
-        return Err(Failure::new(code, what).at(place).because(format!("It holds {}.", found.in_words())));
+        return Err(Failure::new(code, what)
+            .at(place)
+            .because(format!("It holds {}.", found.in_words()))
+            .fix("Put the key back that `mcp-mtls certs ca` wrote."));
     }
     KeyPair::from_pem(text).map_err(|error| {
-        Failure::new(Code::KeyUnsupported, "The CA's key cannot be used to sign").at(place).because(format!("{error}."))
+        Failure::new(Code::KeyUnsupported, "The CA's key cannot be used to sign")
+            .at(place)
+            .because("It is of a kind that is not known here, or damaged.")
+            .fix("Put the key back that `mcp-mtls certs ca` wrote.")
+            .cause(error)
     })
 }
 
@@ -148,7 +158,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
             io::ErrorKind::NotFound => failure
                 .because("There is no such file.")
                 .fix("Make a CA first with `mcp-mtls certs ca`, or name its folder with `--ca DIR`."),
-            _ => failure.because(format!("{error}.")),
+            _ => failure.because_of(&error).fix("Let this user read it, or name another folder with `--ca DIR`."),
         }
     })
 }
@@ -189,7 +199,7 @@ fn exists(path: &Path) -> Failure {
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Code::FileUnwritable, "The file cannot be written")
         .at(path.display().to_string())
-        .because(format!("{error}."))
+        .because_of(error)
         .fix("Choose another folder.")
 }
 

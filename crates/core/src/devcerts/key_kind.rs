@@ -37,6 +37,8 @@ impl KeyKind {
             Self::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072),
             Self::Rsa4096 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_4096),
         };
-        key.map_err(|error| Failure::new(Code::KeyUnsupported, "The key cannot be made").because(format!("{error}.")))
+        key.map_err(|error| {
+            Failure::new(Code::KeyUnsupported, "The key cannot be made").fix("Choose another kind of key.").cause(error)
+        })
     }
 }

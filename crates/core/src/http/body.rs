@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::connection::{Lease, expiry};
 use super::pool::Settler;
-use super::trouble::in_words;
+use super::trouble::{in_words, whole};
 use crate::error::{Code, Failure, Result};
 use crate::tls::Tls;
 
@@ -97,7 +97,10 @@ impl Body {
                 Some(Err(error)) => {
                     let failure = self.lease.take().map(|lease| lease.lost(&error));
                     return Poll::Ready(Some(Err(failure.unwrap_or_else(|| {
-                        Failure::new(Code::ConnectionLost, "The answer broke off").because(in_words(&error))
+                        Failure::new(Code::ConnectionLost, "The answer broke off")
+                            .because(in_words(&error))
+                            .fix("Call again if the call may run twice.")
+                            .cause(whole(&error))
                     }))));
                 }
             }

@@ -17,10 +17,10 @@ use super::multiplexed::{Limit, Multiplexed, NotProcessed, UNKNOWN};
 use super::pool::Pool;
 use super::proxy::{Proxy, Stream};
 use super::tasks::Spawner;
-use super::trouble::slow_step;
+use super::trouble::{in_words, slow_step, whole};
 use super::{Body, Response};
 use crate::config::told;
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, brief};
 use crate::tls::{Peer, Record, Seen, Step, Tap, Tls, dial};
 
 /// The way to one origin, which stays the same whoever we are.
@@ -72,7 +72,9 @@ pub(super) enum Outcome {
 impl Route {
     pub(super) fn new(url: &Url, proxy: Option<Proxy>, timeout: Duration) -> Result<Self> {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return Err(Failure::new(Code::ConfigInvalidValue, "The URL of the server has no host").at(told(url)));
+            return Err(Failure::new(Code::ConfigInvalidValue, "The URL of the server has no host")
+                .at(told(url))
+                .fix("Write https://HOST/PATH."));
         };
         Ok(Self { host: host.to_owned(), port, plain: url.scheme() == "http", proxy, timeout })
     }
@@ -110,7 +112,8 @@ impl Dialer {
     async fn within<T>(&self, record: &Record, work: impl Future<Output = Result<T>>) -> Result<T> {
         let Route { host, port, timeout, .. } = self.route.as_ref();
         tokio::time::timeout(*timeout, work).await.unwrap_or_else(|_| {
-            let what = format!("No connection to {host}:{port} within {} s", timeout.as_secs_f64());
+            let target = format!("{host}:{port}");
+            let what = format!("No connection to {} within {} s", brief(&target), timeout.as_secs_f64());
             Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
         })
     }
@@ -129,8 +132,12 @@ impl Dialer {
         if *plain {
             let loopback = record.lock().address.is_some_and(|address| address.ip().is_loopback());
             if !loopback {
-                return Err(Failure::new(Code::ConnectFailed, format!("`{host}` is not on this machine's loopback"))
-                    .because("The URL says http://, and messages are not sent anywhere else without TLS."));
+                return Err(Failure::new(
+                    Code::ConnectFailed,
+                    format!("{} is not on this computer's loopback", brief(&host.to_string())),
+                )
+                .because("The URL says http://, and messages are not sent anywhere else without TLS.")
+                .fix("Write https:// in the URL."));
             }
             record.reach(Step::Open);
             return self.http1(Tap::new(stream, record.clone()), tasks).await;
@@ -177,9 +184,11 @@ impl Dialer {
     fn failed(&self, error: &hyper::Error) -> Failure {
         Failure::new(
             Code::ConnectionLost,
-            format!("HTTP cannot be spoken with {}:{}", self.route.host, self.route.port),
+            format!("HTTP cannot be spoken with {}", brief(&format!("{}:{}", self.route.host, self.route.port))),
         )
-        .because(format!("{error}."))
+        .because(in_words(error))
+        .fix("Check that the URL is that of an MCP endpoint.")
+        .cause(whole(error))
     }
 }
 
@@ -245,6 +254,7 @@ impl Lease {
             return if self.reused { Outcome::NotSent(request, failure) } else { Outcome::Failed(failure) };
         }
         let (parts, body) = request.into_parts();
+        let asked = Box::new((parts.method.clone(), parts.uri.clone()));
         let again = http::Request::from_parts(parts.clone(), body.clone());
         let mut request = http::Request::from_parts(parts, Full::new(body));
         if let Sender::H1(_) = self.sender {
@@ -264,6 +274,8 @@ impl Lease {
                     status: parts.status,
                     headers: parts.headers,
                     body,
+                    request: asked,
+                    credential: None,
                     not_renewed: None,
                     generation: 0,
                     own: Arc::default(),

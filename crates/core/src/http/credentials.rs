@@ -41,6 +41,11 @@ impl Credentials {
         lock(&self.state).carried()
     }
 
+    /// The header that looks most like credentials, and where it was set.
+    pub(super) fn most_likely(&self) -> Option<(String, String)> {
+        lock(&self.state).headers.credential()
+    }
+
     /// Other values than those that the server refused; none when there are no others. Files and
     /// programs are asked once for all requests that were under way when the asking began.
     ///
@@ -67,7 +72,9 @@ impl Credentials {
             lock(&state).publish(renewed);
         });
         run.await.map_err(|error| {
-            Failure::new(Code::ReferenceUnresolved, "The headers cannot be made again").because(error.to_string())
+            Failure::new(Code::ReferenceUnresolved, "The headers cannot be made again")
+                .fix("Start the connection anew in the host.")
+                .cause(error)
         })?;
         lock(&self.state).answer(refused).unwrap_or(Ok(None))
     }

@@ -117,7 +117,9 @@ impl Generations {
         };
         tokio::time::timeout(LOAD_TIME, load).await.unwrap_or_else(|_| {
             let what = format!("Certificate and key did not come within {} s", LOAD_TIME.as_secs());
-            Err(Failure::new(Code::TimedOut, what))
+            Err(Failure::new(Code::TimedOut, what)
+                .because("A file, a program or a token that a setting names does not answer.")
+                .fix("Look for named pipes, folders of a network, programs that wait and cards that hang."))
         })?;
         let current = self.0.current();
         Ok((current.chain() != refused.chain()).then_some(current))
@@ -159,7 +161,9 @@ impl Generations {
         let shared = Arc::clone(&self.0);
         let load = tokio::task::spawn_blocking(move || shared.load(reason, &mut turn));
         load.await.unwrap_or_else(|error| {
-            Err(Failure::new(Code::SystemFailed, "The identity cannot be loaded anew").because(error.to_string()))
+            Err(Failure::new(Code::SystemFailed, "The identity cannot be loaded anew")
+                .fix("Start the connection anew in the host.")
+                .cause(error))
         })
     }
 }

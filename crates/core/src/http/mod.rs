@@ -14,6 +14,7 @@ mod presented;
 mod proxy;
 mod replacement;
 mod response;
+mod socks;
 mod tasks;
 mod trouble;
 
@@ -22,7 +23,7 @@ pub(crate) use body::Body;
 pub(crate) use generations::Generations;
 pub(crate) use pool::{Settler, Settling};
 pub use presented::Presented;
-pub(crate) use response::Response;
+pub(crate) use response::{Explain, Response};
 pub(crate) use trouble::is_of_certificate;
 
 use std::fmt;
@@ -34,7 +35,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::config::{Endpoint, told};
-use crate::error::{Code, Failure, Result, quoted};
+use crate::error::{Code, Failure, Result, brief, quoted};
 use connection::{Outcome, Route};
 use credentials::Credentials;
 use generations::Generation;
@@ -95,6 +96,7 @@ impl Client {
             Failure::new(Code::RedirectRefused, "The server names a URL for messages that is none")
                 .at(told(&self.url))
                 .because(format!("It begins {}.", quoted(path)))
+                .fix("Tell whoever runs the server: its event `endpoint` must hold a URL.")
         })?;
         self.of_origin(url)
     }
@@ -111,6 +113,9 @@ impl Client {
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
         let carried = self.credentials.current();
         let mut response = self.follow(&request, &carried.values).await?;
+        if response.status == StatusCode::FORBIDDEN {
+            response.credential = self.credentials.most_likely().map(Box::new);
+        }
         if response.status != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -118,12 +123,15 @@ impl Client {
             // Not on its way any more, until it is sent again.
             sent.send_replace(false);
         }
+        response.credential = self.credentials.most_likely().map(Box::new);
         match self.credentials.renew(&carried).await {
             Ok(None) => Ok(response),
             Ok(Some(renewed)) => {
                 // Read to its end, so that the connection is used again.
                 response.body.beginning(REFUSAL_BODY, REFUSAL_TIME).await;
-                self.follow(&request, &renewed.values).await
+                let mut response = self.follow(&request, &renewed.values).await?;
+                response.credential = self.credentials.most_likely().map(Box::new);
+                Ok(response)
             }
             Err(failure) => {
                 response.not_renewed = Some(failure);
@@ -146,7 +154,7 @@ impl Client {
             }
             url = self.target(&url, &response)?;
         }
-        Err(Failure::new(Code::RedirectRefused, format!("{} redirects without end", told(&self.url)))
+        Err(Failure::new(Code::RedirectRefused, format!("{} redirects without end", brief(&told(&self.url))))
             .because(format!("It redirected more than {MAX_REDIRECTS} times, at last to {}.", told(&url)))
             .fix("Write the final URL of the endpoint in `url`."))
     }
@@ -170,14 +178,16 @@ impl Client {
     /// A failure for the time being up, which names the step that took too long.
     pub(crate) fn timed_out(&self, limit: Duration) -> Failure {
         let seconds = limit.as_secs_f64();
-        let failure = Failure::new(Code::TimedOut, format!("No answer from {} within {seconds} s", told(&self.url)));
+        let failure =
+            Failure::new(Code::TimedOut, format!("No answer from {} within {seconds} s", brief(&told(&self.url))));
+        let failure = failure.at(told(&self.url));
         trouble::slow_step(failure, self.generations.peek().pool.latest().as_ref())
     }
 
     /// The URL without userinfo and fragment, when certificate, headers and messages may go to it.
     fn of_origin(&self, url: Url) -> Result<Url> {
         if url.origin() != self.url.origin() {
-            let what = format!("The server names {} for messages, which is not used", told(&url));
+            let what = format!("The server names {} for messages, which is not used", brief(&told(&url)));
             return Err(Failure::new(Code::RedirectRefused, what)
                 .at(told(&self.url))
                 .because("It is of another origin, where certificate, headers and message must not go.")
@@ -237,7 +247,10 @@ impl Client {
                 }
             }
         }
-        Err(failure.unwrap_or_else(|| Failure::new(Code::ConnectionLost, "The server takes no request")))
+        Err(failure.unwrap_or_else(|| {
+            Failure::new(Code::ConnectionLost, "The server takes no request")
+                .fix("Call again; if it stays so, look into the server's log.")
+        }))
     }
 
     /// The target of a redirect, when it may be followed.
@@ -246,8 +259,12 @@ impl Client {
         let target = location.and_then(|location| url.join(location).ok());
         let kept = matches!(response.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
         let failure = |why: String| {
-            Failure::new(Code::RedirectRefused, format!("{} redirects the request, which is not followed", told(url)))
-                .because(why)
+            Failure::new(
+                Code::RedirectRefused,
+                format!("{} redirects the request, which is not followed", brief(&told(url))),
+            )
+            .at(told(url))
+            .because(why)
         };
         match (target, location) {
             (Some(target), _) if kept && target.origin() == self.url.origin() => Ok(bare(target)),
@@ -255,15 +272,19 @@ impl Client {
                 "The target {} is of another origin, where certificate, headers and message must not go.",
                 told(&target)
             ))
-            .fix(format!("If you trust it, write {} in `url`.", told(&target)))),
+            .fix(format!("If you trust it, write {} in `url`.", brief(&told(&target))))),
             (Some(target), _) => Err(failure(format!(
                 "HTTP {} to {} would turn the message into a GET; login pages answer like that.",
                 response.status.as_u16(),
                 told(&target)
             ))
             .fix("Check the URL, and whether the server wants credentials in `headers`.")),
-            (None, Some(location)) => Err(failure(format!("Its target {} is no URL.", quoted(location)))),
-            (None, None) => Err(failure(format!("HTTP {} came without a target.", response.status.as_u16()))),
+            (None, Some(location)) => {
+                Err(failure(format!("Its target {} is no URL.", quoted(location))).fix(MEND_REDIRECT))
+            }
+            (None, None) => {
+                Err(failure(format!("HTTP {} came without a target.", response.status.as_u16())).fix(MEND_REDIRECT))
+            }
         }
     }
 }
@@ -271,10 +292,11 @@ impl Client {
 fn outgoing(url: &Url, request: &Request, own: &HeaderMap) -> Result<::http::Request<Bytes>> {
     let mut outgoing = ::http::Request::new(request.body.clone());
     *outgoing.method_mut() = request.method.clone();
-    *outgoing.uri_mut() = url
-        .as_str()
-        .parse()
-        .map_err(|_| Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request").at(told(url)))?;
+    *outgoing.uri_mut() = url.as_str().parse().map_err(|_| {
+        Failure::new(Code::ConfigInvalidValue, "The URL cannot be sent in a request")
+            .at(told(url))
+            .fix("Correct the path of the URL.")
+    })?;
     // The transport's own headers replace those of the entry.
     *outgoing.headers_mut() = own.clone();
     outgoing.headers_mut().extend(request.headers.clone());
@@ -309,6 +331,8 @@ const ATTEMPTS: usize = 8;
 /// How much of the body of a 401 is read before the request is sent again, and for how long.
 const REFUSAL_BODY: usize = 64 << 10;
 const REFUSAL_TIME: Duration = Duration::from_millis(100);
+
+const MEND_REDIRECT: &str = "Check the path of the URL, and tell whoever runs the server.";
 
 /// Within the origin (invariant 4).
 const MAX_REDIRECTS: usize = 3;

@@ -1,17 +1,20 @@
 //! The proxy on the way to the server: which one, and the tunnel through it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
-use hyper_util::client::legacy::connect::proxy::SocksV5;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Host, Url};
 
+use super::socks::{self, NoTunnel};
 use super::tasks::Spawner;
+use super::trouble::{in_words, whole};
 use crate::config::{ProxySettings, told};
-use crate::error::{Code, Failure, Result, quoted};
+use crate::error::{Code, Failure, Result, brief};
 use crate::secret::Secret;
 use crate::tls::{Peer, Record, Step, Tls, dial};
 
@@ -105,7 +108,7 @@ impl Proxy {
     /// Opens a tunnel to `host`. An https proxy is shown no client certificate.
     ///
     /// # Errors
-    /// `proxy-failed`, and every failure of connecting to the proxy.
+    /// `proxy-failed`, `proxy-unauthorized`, and every failure of connecting to the proxy.
     pub(super) async fn tunnel(
         &self,
         host: &Host,
@@ -136,13 +139,24 @@ impl Proxy {
 
     /// HTTP CONNECT (RFC 9110, section 9.3.6).
     async fn connect(&self, stream: Stream, host: &Host, port: u16, tasks: &Spawner) -> Result<Stream> {
-        let failed = |error: hyper::Error| self.failed(host, port).because(super::trouble::in_words(&error));
+        let failed = |error: hyper::Error| {
+            let fix = if error.is_parse() {
+                "Check the scheme and the address of the proxy: what answers there is no HTTP proxy."
+            } else {
+                "Look into the proxy's log, or ask whoever runs it."
+            };
+            self.failed(host, port).because(in_words(&error)).fix(fix).cause(whole(&error))
+        };
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         tasks.spawn(connection.with_upgrades());
         let authority = format!("{host}:{port}");
         let request = http::Request::connect(&authority).header(http::header::HOST, &authority);
-        let mut request =
-            request.body(Empty::<Bytes>::new()).map_err(|error| self.failed(host, port).because(error.to_string()))?;
+        let mut request = request.body(Empty::<Bytes>::new()).map_err(|error| {
+            self.failed(host, port)
+                .because("The name of the host cannot be sent to it.")
+                .fix("Check the host of the URL.")
+                .cause(error)
+        })?;
         if let Some(value) = self.basic()? {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, value);
         }
@@ -155,55 +169,107 @@ impl Proxy {
         match upgraded.downcast::<TokioIo<Stream>>() {
             // The server waits for our greeting, so nothing can have come before it.
             Ok(parts) if parts.read_buf.is_empty() => Ok(parts.io.into_inner()),
-            _ => Err(self.failed(host, port).because("It sent bytes before the tunnel was in use.")),
+            _ => Err(self
+                .failed(host, port)
+                .because("It sent bytes before the tunnel was in use.")
+                .fix("Check that it is an HTTP proxy.")),
         }
     }
 
     fn refused(&self, host: &Host, port: u16, status: http::StatusCode) -> Failure {
-        let failure = self.failed(host, port).because(format!("It answered {}.", quoted(&status.to_string())));
-        match status {
-            http::StatusCode::PROXY_AUTHENTICATION_REQUIRED if self.credentials.is_none() => {
-                failure.fix("Write the user name and password into the proxy's URL: http://USER:PASSWORD@HOST:PORT.")
-            }
-            http::StatusCode::PROXY_AUTHENTICATION_REQUIRED => failure
-                .fix("Correct the user name and password in the proxy's URL (percent-encoded); only Basic is spoken."),
-            http::StatusCode::FORBIDDEN => failure.fix(format!("Have the proxy allow {host}:{port}.")),
-            _ => failure.fix("Check the proxy, and whether it can reach the server."),
+        if status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return self.unauthorized().because("It answered HTTP 407.").evidence("status", 407);
+        }
+        let target = format!("{host}:{port}");
+        let failure = self
+            .failed(host, port)
+            .because(format!("It answered HTTP {}.", status.as_u16()))
+            .evidence("status", status.as_u16());
+        match status.as_u16() {
+            403 => failure.fix(format!("Have the proxy allow {}.", brief(&target))),
+            400 | 404 | 405 | 501 => failure
+                .because("A web server answers so, which is no proxy, or one without CONNECT.")
+                .fix("Check the proxy's address."),
+            502 | 504 => failure
+                .because("The proxy did not reach the server.")
+                .fix("Check the host and port of the URL, and that the server runs."),
+            503 => failure
+                .because("The proxy did not reach the server, or is too busy.")
+                .fix("Check the host and port of the URL, and try again later."),
+            _ => failure.fix("Look into the proxy's log, or ask whoever runs it."),
         }
     }
 
-    async fn socks5(&self, stream: Stream, host: &Host, port: u16) -> Result<Stream> {
-        // The library's connector opens the connection by itself; here it is open already.
-        let opened = std::sync::Mutex::new(Some(TokioIo::new(stream)));
-        let connector = tower_service_fn(move |_: http::Uri| {
-            let stream = opened.lock().ok().and_then(|mut stream| stream.take());
-            std::future::ready(stream.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected)))
-        });
-        let target = match (self.kind, host) {
-            (Kind::Socks5, Host::Domain(name)) => {
-                let mut found = tokio::net::lookup_host((name.as_str(), port)).await.map_err(|error| {
-                    Failure::new(Code::NameUnresolved, format!("The host name `{name}` cannot be resolved"))
-                        .because(format!("The system's resolver says: {error}."))
-                        .fix(format!("Let the proxy resolve it: write socks5h:// in {}.", self.origin))
-                })?;
-                found.next().map(|address| address.to_string())
-            }
-            _ => Some(format!("{host}:{port}")),
-        };
-        let uri = target.and_then(|target| format!("https://{target}").parse::<http::Uri>().ok());
-        let (Some(uri), Ok(proxy)) = (uri, format!("http://{}:{}", self.host, self.port).parse()) else {
-            return Err(self.failed(host, port).because("The name of the host cannot be sent to it."));
-        };
-        let mut socks = SocksV5::new(proxy, connector);
-        if let Some((user, password)) = &self.credentials {
-            socks = socks.with_auth(user.expose().to_owned(), password.expose().to_owned());
+    /// It wants credentials, or others.
+    fn unauthorized(&self) -> Failure {
+        if self.credentials.is_none() {
+            let what = format!("The proxy {} wants a user name and password", brief(&self.told));
+            return Failure::new(Code::ProxyUnauthorized, what)
+                .at(self.origin.clone())
+                .fix("Write them into the proxy's URL: http://USER:PASSWORD@HOST:PORT.")
+                .fix("A proxy that wants Kerberos or NTLM needs another in between that speaks it (cntlm, px).");
         }
-        let stream = tower_service::Service::call(&mut socks, uri).await.map_err(|error| {
-            self.failed(host, port)
-                .because(format!("The SOCKS5 exchange ended with: {error}."))
-                .fix("Check the proxy's address and credentials, and whether it can reach the server.")
-        })?;
-        Ok(stream.into_inner())
+        let what = format!("The proxy {} refuses the user name and password", brief(&self.told));
+        Failure::new(Code::ProxyUnauthorized, what)
+            .at(self.origin.clone())
+            .because("They are sent as HTTP Basic, or as SOCKS5 has it; nothing else is spoken.")
+            .fix("Correct the user name and password in the proxy's URL (percent-encoded).")
+    }
+
+    async fn socks5(&self, mut stream: Stream, host: &Host, port: u16) -> Result<Stream> {
+        let resolved = match (self.kind, host) {
+            (Kind::Socks5, Host::Domain(name)) => Some(self.resolved(name, port).await?),
+            _ => None,
+        };
+        let tunnel = socks::tunnel(&mut stream, self.credentials.as_ref(), resolved.as_ref().unwrap_or(host), port);
+        match tunnel.await {
+            Ok(()) => Ok(stream),
+            Err(NoTunnel::Unauthorized) => Err(self.unauthorized()),
+            Err(why) => Err(self.no_tunnel(host, port, &why)),
+        }
+    }
+
+    fn no_tunnel(&self, host: &Host, port: u16, why: &NoTunnel) -> Failure {
+        let failure = self.failed(host, port);
+        match why {
+            NoTunnel::Broken(error) => failure
+                .because("It ended the connection in the middle of the SOCKS5 exchange.")
+                .cause(error)
+                .fix("Check that the proxy speaks SOCKS5, and look into its log."),
+            NoTunnel::NotSocks => {
+                failure.because("What it answered is not SOCKS5.").fix("Check the scheme and the address of the proxy.")
+            }
+            NoTunnel::Unauthorized | NoTunnel::OtherMethod => failure
+                .because("It takes neither clients without credentials nor such with a user name and password.")
+                .fix("Have the proxy take a user name and password (RFC 1929)."),
+            NoTunnel::TooLong => failure
+                .because("SOCKS5 has room for 255 bytes of user name, of password and of host name.")
+                .fix("Use an HTTP proxy."),
+            NoTunnel::Refused(number) => {
+                let failure = failure.because(socks::reason(*number)).evidence("socks_reply", *number);
+                match number {
+                    2 => failure.fix("Have the proxy allow this host and port."),
+                    7 | 8 => failure.fix("Use another proxy, or write socks5h:// so that it resolves the name."),
+                    _ => failure.fix("Check the host and port of the URL, and that the server runs."),
+                }
+            }
+        }
+    }
+
+    /// The first address of this name, as this computer resolves it.
+    async fn resolved(&self, name: &str, port: u16) -> Result<Host> {
+        let failed = || {
+            Failure::new(Code::NameUnresolved, format!("The host name `{}` cannot be resolved", brief(name)))
+                .at(self.origin.clone())
+                .because("With socks5:// it is resolved here, and not by the proxy.")
+                .fix("Let the proxy resolve it: write socks5h:// instead.")
+        };
+        let mut found = tokio::net::lookup_host((name, port)).await.map_err(|error| failed().cause(error))?;
+        match found.next().map(|address| address.ip()) {
+            Some(IpAddr::V4(address)) => Ok(Host::Ipv4(address)),
+            Some(IpAddr::V6(address)) => Ok(Host::Ipv6(address)),
+            None => Err(failed()),
+        }
     }
 
     fn basic(&self) -> Result<Option<http::HeaderValue>> {
@@ -211,39 +277,18 @@ impl Proxy {
         let Some((user, password)) = &self.credentials else { return Ok(None) };
         let pair = zeroize::Zeroizing::new(format!("{}:{}", user.expose(), password.expose()));
         let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
-        let mut value = http::HeaderValue::from_str(&value)
-            .map_err(|_| Failure::new(Code::ConfigInvalidValue, "The proxy's credentials cannot be sent"))?;
+        let mut value = http::HeaderValue::from_str(&value).map_err(|_| {
+            Failure::new(Code::ConfigInvalidValue, "The proxy's credentials cannot be sent")
+                .at(self.origin.clone())
+                .fix("Use letters and digits in them.")
+        })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
     fn failed(&self, host: &Host, port: u16) -> Failure {
-        Failure::new(Code::ProxyFailed, format!("The proxy {} did not open a tunnel to {host}:{port}", self.told))
+        let (proxy, target) = (brief(&self.told), format!("{host}:{port}"));
+        Failure::new(Code::ProxyFailed, format!("The proxy {proxy} did not open a tunnel to {}", brief(&target)))
             .at(self.origin.clone())
-    }
-}
-
-/// A `tower` service of a function; the crate that offers one is not needed for anything else.
-fn tower_service_fn<F>(function: F) -> FnService<F> {
-    FnService(function)
-}
-
-struct FnService<F>(F);
-
-impl<F, R, T, E> tower_service::Service<http::Uri> for FnService<F>
-where
-    F: FnMut(http::Uri) -> R,
-    R: Future<Output = std::result::Result<T, E>>,
-{
-    type Response = T;
-    type Error = E;
-    type Future = R;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<std::result::Result<(), E>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: http::Uri) -> R {
-        (self.0)(uri)
     }
 }

@@ -181,6 +181,7 @@ impl Replacement {
 fn still_changing() -> Failure {
     Failure::new(Code::MaterialInvalid, "The files of certificate and key change all the time")
         .because("They were different each time they had been read.")
+        .fix("Look for what writes them; they are tried again by themselves.")
 }
 
 /// How long it is waited for the rest when what is there does not fit together.

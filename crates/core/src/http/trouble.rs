@@ -4,7 +4,7 @@ use std::io;
 
 use super::connection::{Lease, Sender};
 use crate::error::{Code, Failure};
-use crate::tls::{Record, Step};
+use crate::tls::{Offer, Record, Step};
 
 impl Lease {
     pub(super) fn lost(&self, error: &hyper::Error) -> Failure {
@@ -17,7 +17,12 @@ impl Lease {
         if self.fell_silent(error) {
             return self.tls().explain_silent(&self.record);
         }
-        self.tls().explain_lost(&self.record, &in_words(error))
+        let unasked = self.tls().identity().is_some() && self.record.lock().offer == Offer::NotAsked;
+        if unasked && http2_reason(error) == Some(h2::Reason::HTTP_1_1_REQUIRED) {
+            let why = "It wants HTTP/1.1 for this request; likely to ask for the certificate only now (TLS 1.2).";
+            return self.tls().explain_unasked(&self.record, why).cause(whole(error));
+        }
+        self.tls().explain_lost(&self.record, &in_words(error)).cause(whole(error))
     }
 
     /// Whether the other end, and whatever is between, said nothing any more.
@@ -32,27 +37,68 @@ impl Lease {
     }
 }
 
-/// What hyper says of a broken connection, as a sentence.
+/// What hyper says of a broken connection, in our words, as a sentence.
 pub(super) fn in_words(error: &hyper::Error) -> String {
-    use std::error::Error;
     if error.is_incomplete_message() {
         return "The connection was closed before the answer was complete.".to_owned();
     }
     if error.is_parse() {
         return "The answer is not valid HTTP.".to_owned();
     }
-    if let Some(reason) =
-        error.source().and_then(|source| source.downcast_ref::<h2::Error>()).and_then(h2::Error::reason)
-    {
-        return format!("HTTP/2 ended it: {}.", reason.description());
+    if let Some(reason) = http2_reason(error) {
+        let remote = http2_error(error).is_some_and(h2::Error::is_remote);
+        let who = if remote { "The other end" } else { "This end" };
+        return format!("{who} ended it: {}.", of_http2(reason));
     }
-    match io_kind(error) {
-        Some(kind) if is_silence(kind) => "Nothing came from it any more.".to_owned(),
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "The connection was reset.".to_owned(),
-        Some(io::ErrorKind::UnexpectedEof) => "The connection was closed without notice.".to_owned(),
-        _ => format!("The HTTP library says: {error}."),
+    let words = match io_kind(error) {
+        Some(kind) if is_silence(kind) => "Nothing came from it any more.",
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => "The connection was reset.",
+        Some(io::ErrorKind::UnexpectedEof) => "The connection was closed without notice.",
+        _ if error.is_closed() || error.is_canceled() => "The connection was closed.",
+        _ if error.is_timeout() => "Nothing came in time.",
+        _ if error.is_user() => "It was given up here.",
+        _ => "The exchange broke off.",
+    };
+    words.to_owned()
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    use std::error::Error;
+    error.source()?.downcast_ref()
+}
+
+fn http2_reason(error: &hyper::Error) -> Option<h2::Reason> {
+    http2_error(error)?.reason()
+}
+
+/// The reasons of RFC 9113, section 7, as the end of a sentence.
+fn of_http2(reason: h2::Reason) -> &'static str {
+    match reason {
+        h2::Reason::NO_ERROR => "it is shutting down",
+        h2::Reason::PROTOCOL_ERROR => "a frame breaks the rules of HTTP/2",
+        h2::Reason::INTERNAL_ERROR => "something failed within it",
+        h2::Reason::FLOW_CONTROL_ERROR => "more was sent than allowed",
+        h2::Reason::SETTINGS_TIMEOUT => "its settings were not acknowledged in time",
+        h2::Reason::STREAM_CLOSED => "something came on a stream that was closed",
+        h2::Reason::FRAME_SIZE_ERROR => "a frame has the wrong size",
+        h2::Reason::REFUSED_STREAM => "it takes no further request at the moment",
+        h2::Reason::CANCEL => "the request was given up",
+        h2::Reason::COMPRESSION_ERROR => "the headers cannot be decompressed",
+        h2::Reason::CONNECT_ERROR => "the connection behind it was reset",
+        h2::Reason::ENHANCE_YOUR_CALM => "there was too much at once",
+        h2::Reason::INADEQUATE_SECURITY => "the TLS of the connection is not good enough for HTTP/2",
+        h2::Reason::HTTP_1_1_REQUIRED => "it wants HTTP/1.1 for this",
+        _ => "for a reason that HTTP/2 does not know",
     }
 }
+
+/// All that a library says of an error, for the evidence.
+pub(super) fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source()).take(MOST_SOURCES);
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+const MOST_SOURCES: usize = 5;
 
 /// What the system said of the connection, as far down as hyper and h2 have put it.
 fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
@@ -81,41 +127,54 @@ pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
     let Some(record) = record else { return failure };
     let evidence = record.lock();
     let address = evidence.address.map_or_else(|| evidence.target.clone(), |address| address.to_string());
-    match evidence.step {
-        Step::Resolve => {
-            failure.because("The name was still being resolved.").fix("Check the resolver and the network.")
+    let (step, failure) = match evidence.step {
+        Step::Resolve => (
+            "resolve",
+            failure
+                .because("The name was still being resolved.")
+                .fix("Check the network, and the resolver of this computer."),
+        ),
+        Step::Connect => (
+            "connect",
+            failure
+                .because(format!(
+                    "TCP to {} was not answered; a firewall that drops packets looks like this.",
+                    evidence.target
+                ))
+                .fix("Check the network (VPN), and the host and port of the URL."),
+        ),
+        Step::Proxy => {
+            let proxy = evidence.proxy.as_deref().unwrap_or_default();
+            let failure = failure.because(format!("The proxy {proxy} did not open the tunnel."));
+            ("proxy", failure.fix("Check that the proxy runs, and that it reaches the server."))
         }
-        Step::Connect => failure
-            .because(format!(
-                "TCP to {} was not answered; a firewall that drops packets looks like this.",
-                evidence.target
-            ))
-            .fix("Check the network (VPN), and the host and port of the URL."),
-        Step::Proxy => failure
-            .because(format!("The proxy {} did not open the tunnel.", evidence.proxy.as_deref().unwrap_or_default()))
-            .fix("Check the proxy."),
         Step::Handshake => {
-            let failure = failure
-                .because(format!("TCP reached {address}, and the TLS handshake was not finished."))
-                .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back.");
-            evidence.smaller_greeting().into_iter().fold(failure, Failure::fix)
+            let failure = failure.because(format!("TCP reached {address}, and the TLS handshake was not finished."));
+            let failure = evidence.smaller_greeting().into_iter().fold(failure, Failure::fix);
+            ("handshake", failure.fix("Check that the port is a TLS port, and that nothing on the way holds TLS back."))
         }
-        Step::Open => failure
-            .connected()
-            .because(format!("{address} is connected, and its answer did not come."))
-            .fix("Raise `timeout` if the server is slow."),
+        Step::Open => (
+            "answer",
+            failure
+                .connected()
+                .because(format!("{address} is connected, and its answer did not come."))
+                .fix("Raise `timeout` if the server is slow; else look into its log."),
+        ),
+    };
+    let failure = failure.evidence("step", step);
+    match evidence.address {
+        Some(address) => failure.evidence("address", address.to_string()),
+        None => failure,
     }
 }
 
 /// Whether the head of a response was beyond what is read of one.
 fn is_of_large_head(error: &hyper::Error) -> bool {
-    use std::error::Error;
     // The library has a method for this question, for servers alone.
     if error.is_parse() && error.to_string().contains("too large") {
         return true;
     }
-    let http2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    http2.is_some_and(|error| {
+    http2_error(error).is_some_and(|error| {
         // So the library calls headers without end; nobody else ended it.
         !error.is_remote() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
     })
@@ -123,18 +182,73 @@ fn is_of_large_head(error: &hyper::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use mcp_mtls_testkit::pki::Pki;
 
     use super::super::replacement::Replacement;
     use super::*;
     use crate::config::{Entry, EntrySettings};
-    use crate::tls::Offer;
+    use crate::error::Side;
+    use crate::tls::Tls;
+
+    /// An end with a client certificate.
+    fn end() -> Arc<Tls> {
+        let alice = Pki::new().client("alice");
+        let settings = EntrySettings::new("https://corp.example/").identity(&alice.cert_pem, &alice.key_pem);
+        Arc::new(Replacement::first(&Entry::new(settings).resolve().unwrap().tls).unwrap().1)
+    }
+
+    #[test]
+    fn a_server_that_wants_to_shake_hands_again_never_asked_for_the_certificate() {
+        use rustls::AlertDescription::{CertificateRequired, HandshakeFailure, NoRenegotiation};
+        for (alert, step, code) in [
+            // As Apache asks for a location, over TLS 1.2.
+            (HandshakeFailure, Step::Open, Code::CertificateNotAsked),
+            (NoRenegotiation, Step::Open, Code::CertificateNotAsked),
+            // Over TLS 1.3 it may say so, and cannot ask any more.
+            (CertificateRequired, Step::Open, Code::CertificateNotAsked),
+            (HandshakeFailure, Step::Handshake, Code::TlsFailed),
+        ] {
+            let record = Record::new("corp.example:443".into());
+            record.lock().step = step;
+            record.lock().alert = Some(alert);
+            let failure = end_once().explain_lost(&record, "");
+            assert_eq!(failure.code(), code, "{failure:?}");
+            assert!(!failure.is_refused_certificate(), "another certificate would not help: {failure:?}");
+            assert!(failure.facts().fix.iter().all(|fix| !fix.is_empty()) && !failure.facts().fix.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_alert_is_told_with_what_to_do() {
+        for (offer, step) in [(Offer::NotAsked, Step::Handshake), (Offer::Presented, Step::Open)] {
+            for number in 0..=u8::MAX {
+                let record = Record::new("corp.example:443".into());
+                record.lock().offer = offer;
+                record.lock().step = step;
+                record.lock().alert = Some(rustls::AlertDescription::from(number));
+                let failure = end_once().explain_lost(&record, "");
+                let facts = failure.facts();
+                assert!(!facts.fix.is_empty() && !facts.why.is_empty(), "{failure:?}");
+                let length = facts.what.chars().count() + 2 + facts.fix[0].chars().count();
+                assert!(length <= 200, "{length}: {failure:?}");
+                assert!(facts.evidence.contains_key("alert"), "{failure:?}");
+                let ours = failure.is_refused_certificate() || facts.side != Side::Between;
+                assert!(ours || facts.code == Code::TlsFailed, "{failure:?}");
+            }
+        }
+    }
+
+    /// The same for all that only look at it.
+    fn end_once() -> &'static Tls {
+        static END: std::sync::OnceLock<Arc<Tls>> = std::sync::OnceLock::new();
+        END.get_or_init(end)
+    }
 
     #[test]
     fn an_alert_on_a_connection_that_had_worked_does_not_say_that_nothing_was_processed() {
-        let alice = Pki::new().client("alice");
-        let settings = EntrySettings::new("https://corp.example/").identity(&alice.cert_pem, &alice.key_pem);
-        let (_, tls) = Replacement::first(&Entry::new(settings).resolve().unwrap().tls).unwrap();
+        let tls = end_once();
         for (heard, nothing_processed) in [(false, true), (true, false)] {
             let record = Record::new("corp.example:443".into());
             record.lock().offer = Offer::Presented;

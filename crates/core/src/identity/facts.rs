@@ -7,6 +7,7 @@ mod name;
 pub use algorithm::key_kind;
 pub use date::date;
 pub use name::distinguished_name;
+pub(crate) use name::may_be_below;
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,8 @@
 //! The source of identities that most people have: a certificate and its key, each a file or text.
 
 use std::collections::HashSet;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::sign::SigningKey;
@@ -11,8 +13,8 @@ use super::key::PrivateKey;
 use super::pem::{self, Pem, PemProblem};
 use super::{pkcs12, unlock};
 use crate::config::permissions::{self, Opened};
-use crate::config::{Content, Material, Passphrase, in_words};
-use crate::error::{Code, Failure, Result};
+use crate::config::{Content, Material, Passphrase};
+use crate::error::{Code, Failure, Result, brief};
 
 /// Reads the certificate and its key and proves that they belong together.
 pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&Passphrase>) -> Result<Identity> {
@@ -119,44 +121,83 @@ fn open(material: &Material, what: &str) -> Result<(Pem, Option<Opened>)> {
         Content::Text(text) => (text.expose().as_bytes(), None),
         Content::Token(_) => return Err(on_token(material, what)),
         Content::File(path) => {
-            let read = permissions::read(path).map_err(|error| {
-                let failure = Failure::new(Code::FileUnreadable, format!("The {what} file cannot be read"))
-                    .at(path.display().to_string())
-                    .at(material.origin.to_string())
-                    .because(in_words(&error));
-                match error.kind() {
-                    std::io::ErrorKind::NotFound => failure.fix("Correct the path, or put the file there."),
-                    std::io::ErrorKind::PermissionDenied => failure.fix("Let the user that runs the host read it."),
-                    _ => failure,
-                }
-            })?;
+            let read = permissions::read(path).map_err(|error| unreadable(material, path, what, &error))?;
             file = read.0;
             (file.as_slice(), Some(read.1))
         }
     };
     let pem = pem::read(bytes).map_err(|problem| {
-        let failure = Failure::new(
-            Code::MaterialInvalid,
-            format!("There is no usable {what} in what `{}` names", setting(material)),
-        )
-        .at(place(material))
-        .at(material.origin.to_string())
-        .because(problem.sentence());
-        match problem {
-            PemProblem::Empty | PemProblem::Unrecognized | PemProblem::LargePkcs12 | PemProblem::TooMany => failure,
-            _ => failure.fix("Copy it again from where it came from."),
-        }
+        let is_empty = problem == PemProblem::Empty;
+        let sentence = if is_empty {
+            format!("The {what} that `{}` names is empty", setting(material))
+        } else {
+            format!("There is no usable {what} in what `{}` names", setting(material))
+        };
+        Failure::new(Code::MaterialInvalid, sentence)
+            .at(place(material))
+            .at(material.origin.to_string())
+            .because(problem.sentence())
+            .fix(match problem {
+                PemProblem::Empty => "Write it anew; whatever made the file has failed.",
+                PemProblem::Unrecognized => "Name a file in PEM, DER or PKCS#12.",
+                PemProblem::LargePkcs12 | PemProblem::TooMany => "Name a file that holds only what is needed.",
+                _ => "Copy it again from where it came from.",
+            })
     })?;
     Ok((pem, opened))
 }
 
+fn unreadable(material: &Material, path: &Path, what: &str, error: &io::Error) -> Failure {
+    // The whole path is told as the place.
+    let file = brief(&path.file_name().unwrap_or(path.as_os_str()).display().to_string());
+    let (sentence, fix) = match error.kind() {
+        io::ErrorKind::NotFound => {
+            (format!("There is no {what} file {file}"), "Correct the path, or put the file there.")
+        }
+        io::ErrorKind::PermissionDenied => {
+            (format!("The {what} file {file} may not be read"), "Let the user that runs the host read it.")
+        }
+        io::ErrorKind::IsADirectory => {
+            (format!("`{}` names a folder, and no {what} file", setting(material)), "Name the file in it.")
+        }
+        _ => (format!("The {what} file {file} cannot be read"), "Name another file, or mend this one."),
+    };
+    Failure::new(Code::FileUnreadable, sentence)
+        .at(path.display().to_string())
+        .at(material.origin.to_string())
+        .because_of(error)
+        .fix(fix)
+}
+
 /// A failure that says what was found where something else was wanted.
 pub(crate) fn wrong_kind(material: &Material, wanted: &str, found: &Pem) -> Failure {
-    Failure::new(Code::MaterialInvalid, format!("There is no {wanted} in what `{}` names", setting(material)))
+    let setting = setting(material);
+    let name = setting.trim_start_matches('-').to_owned();
+    let has_key = !found.keys.is_empty() || !found.encrypted_keys.is_empty();
+    let has = |what: &str| found.others.iter().any(|other| other.contains(what));
+    let fix = if has("certificate request") {
+        "Name the certificate that the CA has made of this request.".to_owned()
+    } else if has("public key") && name == "key" {
+        "Name the private key that this public key belongs to.".to_owned()
+    } else if has("PKCS#7") {
+        "Write its certificates as PEM with `openssl pkcs7 -print_certs -in FILE -out NEW`, and name that.".to_owned()
+    } else if has("OpenSSH") {
+        "Write it in another form with `ssh-keygen -p -m PKCS8 -f FILE`.".to_owned()
+    } else if has("TRUSTED") {
+        "Write it in the common form with `openssl x509 -in FILE -out NEW`, and name that.".to_owned()
+    } else if name == "cert" && has_key {
+        "Name the certificate as `cert`, and this file as `key`.".to_owned()
+    } else if name == "key" && !found.certificates.is_empty() {
+        "Name the private key as `key`, and this file as `cert`.".to_owned()
+    } else {
+        format!("Name the file of the {wanted}.")
+    };
+    let holds = found.in_words();
+    Failure::new(Code::MaterialInvalid, format!("`{setting}` names {}, and no {wanted}", brief(&holds)))
         .at(place(material))
         .at(material.origin.to_string())
-        .because(format!("It holds {}.", found.in_words()))
-        .fix(format!("Name the file of the {wanted}."))
+        .because(format!("It holds {holds}."))
+        .fix(fix)
 }
 
 /// The file, or the words for text that stands in the setting.
@@ -207,7 +248,7 @@ fn no_key(cert: &Material, found: &Pem) -> Failure {
         .at(place(cert))
         .at(cert.origin.to_string())
         .because(why)
-        .fix("Add the private key as `key`.")
+        .fix("Set `key` (--key) to the private key of that certificate.")
 }
 
 fn unsupported(material: &Material) -> Failure {

@@ -36,7 +36,7 @@ impl Identity {
     /// other files around it, is no worse than it was.
     ///
     /// # Errors
-    /// `certificate-expired`, `certificate-refused` for one that is not valid yet, `key-unsupported`
+    /// `certificate-expired`, `certificate-not-yet-valid`, `key-unsupported`
     /// for a key that does not sign.
     pub(crate) fn prove(&self, before: Option<&Self>, now: OffsetDateTime) -> Result<()> {
         let told = |failure: Failure| failure.at(self.place()).at(self.origin());
@@ -51,7 +51,7 @@ impl Identity {
         if facts.not_before > now && !same {
             let start = date(facts.not_before, now);
             return Err(told(Failure::new(
-                Code::CertificateRefused,
+                Code::CertificateNotYetValid,
                 format!("The certificate is valid only from {start}"),
             ))
             .fix("Check this machine's clock."));
@@ -59,7 +59,8 @@ impl Identity {
         let schemes = provider().signature_verification_algorithms.supported_schemes();
         match self.certified().key.choose_scheme(&schemes).map(|signer| signer.sign(PROBE)) {
             Some(Ok(_)) => Ok(()),
-            _ => Err(told(Failure::new(Code::KeyUnsupported, "The private key does not sign"))),
+            _ => Err(told(Failure::new(Code::KeyUnsupported, "The private key does not sign"))
+                .fix("Have a certificate issued for another key; ECDSA P-256 is taken by most.")),
         }
     }
 }
@@ -113,6 +114,9 @@ mod tests {
         let now = OffsetDateTime::now_utc();
         assert!(load(&pki.client("alice")).prove(None, now).is_ok());
         assert_eq!(load(&pki.expired_client()).prove(None, now).unwrap_err().code(), Code::CertificateExpired);
-        assert_eq!(load(&pki.not_yet_valid_client()).prove(None, now).unwrap_err().code(), Code::CertificateRefused);
+        assert_eq!(
+            load(&pki.not_yet_valid_client()).prove(None, now).unwrap_err().code(),
+            Code::CertificateNotYetValid
+        );
     }
 }

@@ -227,7 +227,8 @@ fn on_token(settings: &Tls, _material: &Material) -> Result<Identity> {
 fn on_token(_settings: &Tls, material: &Material) -> Result<Identity> {
     Err(Failure::new(Code::TokenModuleFailed, "This build of mcp-mtls reaches no tokens")
         .at(material.origin.to_string())
-        .because("It was built without the feature `pkcs11`."))
+        .because("It was built without the feature `pkcs11`.")
+        .fix("Use a build with that feature, or a key in a file."))
 }
 
 impl fmt::Debug for Identity {

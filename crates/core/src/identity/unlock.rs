@@ -74,9 +74,9 @@ fn wrong(material: &Material, key: &EncryptedKey, passphrase: &Passphrase) -> Fa
         .at(passphrase.origin.to_string())
         .because(format!("Its encryption is {}.", key.encryption()));
     let failure = passphrase.suspicion().into_iter().fold(failure, Failure::because);
-    failure.fix(
-        "Correct what the reference in `passphrase` gives; `openssl pkey -noout -in FILE` asks for it and tries it.",
-    )
+    failure
+        .fix("Correct what the reference in `passphrase` gives.")
+        .fix("`openssl pkey -noout -in FILE` asks for the passphrase and tries it.")
 }
 
 fn unsupported(material: &Material, why: String) -> Failure {

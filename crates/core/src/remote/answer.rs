@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::events::{self, Event, Events};
 use super::message::{Kind, Malformed, Message};
-use super::refusal::not_mcp;
+use super::method::INITIALIZE;
+use super::refusal::{compressed, no_message_at_all, not_mcp};
 use super::{Asked, MESSAGE_LIMIT, Outbox};
 use crate::error::{Code, Failure, Result};
 use crate::http::{Body, HeaderValue, Response};
@@ -72,8 +73,15 @@ impl Position {
 /// Reads the answer to a request from a successful response; other messages go to its outbox. What is left of an event stream after the answer is read in the background, so that its
 /// connection is used again.
 pub(super) async fn read(response: Response, asked: Asked<'_>, rests: &Mutex<JoinSet<()>>) -> Result<Message, Broken> {
-    match response.media_type().as_str() {
-        "application/json" => Ok(json(response.body, asked).await?),
+    let media_type = response.media_type();
+    if let (Some(coding), "application/json" | "text/event-stream") = (response.coding(), media_type.as_str()) {
+        return Err(compressed(response.asked(), &coding).into());
+    }
+    match media_type.as_str() {
+        "application/json" => {
+            let place = response.asked();
+            Ok(json(response.body, asked, place).await?)
+        }
         "text/event-stream" => stream(Events::new(response.body), Position::default(), asked, rests).await,
         _ => Err(not_mcp(response).await.into()),
     }
@@ -113,7 +121,8 @@ pub(super) async fn stream(
     let failure = match malformed {
         Some(malformed) if position.last_id.is_none() => events::no_message(malformed),
         _ => Failure::new(Code::ConnectionLost, "The server ended the stream without the answer")
-            .because("The request may have been carried out all the same."),
+            .because("The request may have been carried out all the same.")
+            .fix("Look into the server's log, and call again if the call may run twice."),
     };
     Err(Broken::Stream(failure, position))
 }
@@ -132,9 +141,19 @@ pub(super) async fn accepted(response: Response) -> Result<()> {
     Ok(())
 }
 
-async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
+/// `place` is the method and the URL of the request.
+async fn json(body: Body, asked: Asked<'_>, place: String) -> Result<Message> {
     let mut answer = None;
-    for message in events::read(collect(body, asked.outbox).await?.into())? {
+    let first = asked.request.is_modern()
+        || matches!(asked.request.kind(), Kind::Request { method, .. } if method == INITIALIZE);
+    let messages = match events::read(collect(body, asked.outbox).await?.into()) {
+        Ok(messages) if first && !messages.iter().any(Message::is_sound) => {
+            return Err(no_message_at_all(place, Malformed::NotMessage.words()));
+        }
+        Err(malformed) if first => return Err(no_message_at_all(place, malformed.words())),
+        read => read.map_err(events::no_message)?,
+    };
+    for message in messages {
         match message.kind() {
             Kind::Response { .. } if !message.is_sound() => {}
             Kind::Response { id: Some(of), .. } if of == asked.id => answer = Some(message),
@@ -146,6 +165,7 @@ async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
     answer.ok_or_else(|| {
         Failure::new(Code::ProtocolViolation, "The server's response holds no answer to the request")
             .because("Its messages have other ids, or are no answers of JSON-RPC 2.0.")
+            .fix("Tell whoever runs the server: each request wants an answer with its id.")
     })
 }
 
@@ -153,7 +173,8 @@ async fn json(body: Body, asked: Asked<'_>) -> Result<Message> {
 async fn collect(mut body: Body, outbox: &Outbox) -> Result<Vec<u8>> {
     let too_large = || {
         Err(Failure::new(Code::MessageTooLarge, "The server's message is too large")
-            .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20)))
+            .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20))
+            .fix("Ask the server for less at a time."))
     };
     let at_least = body.at_least();
     if at_least > MESSAGE_LIMIT {

@@ -54,6 +54,7 @@ impl Remote {
         }
         let words = answer.part("/error/message").and_then(|words| words.as_str().map(quoted)).unwrap_or_default();
         Err(Failure::new(Code::ServerError, format!("The server answered `{method}` with an error: {words}"))
+            .fix("Look into the server's log, or correct the parameters.")
             .evidence("error", answer.part("/error").unwrap_or_default()))
     }
 
@@ -74,9 +75,9 @@ impl Observer for Silent {
 }
 
 fn message(value: &Value) -> Result<Message> {
-    Message::read(value.to_string().into())
-        .remove(0)
-        .map_err(|_| Failure::new(Code::HostMessageInvalid, "The parameters make no JSON-RPC message"))
+    Message::read(value.to_string().into()).remove(0).map_err(|_| {
+        Failure::new(Code::HostMessageInvalid, "The parameters make no JSON-RPC message").fix("Correct the parameters.")
+    })
 }
 
 /// JSON-RPC 2.0, section 5.1.

@@ -81,8 +81,8 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Events<S> {
 }
 
 /// The messages of a body of the server.
-pub(super) fn read(text: Bytes) -> Result<Vec<Message>> {
-    Message::read(without_mark(text)).into_iter().collect::<Result<_, _>>().map_err(no_message)
+pub(super) fn read(text: Bytes) -> Result<Vec<Message>, Malformed> {
+    Message::read(without_mark(text)).into_iter().collect()
 }
 
 /// The text without the byte order mark that some servers begin with (RFC 8259, section 8.1).
@@ -101,9 +101,12 @@ fn broken(error: Error) -> Failure {
     match error {
         Error::Body(error) => match error.downcast::<Failure>() {
             Ok(failure) => *failure,
-            Err(error) => Failure::new(Code::ConnectionLost, "The event stream broke off").because(error.to_string()),
+            Err(error) => Failure::new(Code::ConnectionLost, "The event stream broke off")
+                .fix("Call again if the call may run twice.")
+                .cause(error),
         },
-        _ => Failure::new(Code::ProtocolViolation, "The server's event stream is not UTF-8 text"),
+        _ => Failure::new(Code::ProtocolViolation, "The server's event stream is not UTF-8 text")
+            .fix("Tell whoever runs the server."),
     }
 }
 
@@ -122,7 +125,8 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Capped<S> {
             && self.pending.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > MESSAGE_LIMIT
         {
             return Poll::Ready(Some(Err(Failure::new(Code::MessageTooLarge, "An event of the server is too large")
-                .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20)))));
+                .because(format!("It has more than {} MiB.", MESSAGE_LIMIT >> 20))
+                .fix("Ask the server for less at a time."))));
         }
         Poll::Ready(chunk)
     }

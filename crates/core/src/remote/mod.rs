@@ -118,11 +118,12 @@ impl Remote {
     /// notification comes back that tells the host so.
     ///
     /// # Errors
-    /// Every failure of connecting, `http-status`, `protocol-violation`, `message-too-large`,
+    /// Every failure of connecting, `certificate-not-asked`, `http-*`, `not-mcp`, `protocol-violation`, `message-too-large`,
     /// `connection-lost`, `session-lost`, `method-unsupported` for a modern request over HTTP+SSE.
     pub async fn request(&self, request: &Message, outbox: &Outbox, sent: Sent) -> Result<Message> {
         let Kind::Request { id, method } = request.kind() else {
-            return Err(Failure::new(Code::HostMessageInvalid, "The message is not a request"));
+            return Err(Failure::new(Code::HostMessageInvalid, "The message is not a request")
+                .fix("Send it as a notification or an answer."));
         };
         let asked = Asked { request, id, outbox, sent: sent.as_ref() };
         if !request.is_modern() {

@@ -1,11 +1,13 @@
 //! An HTTP error in answer to a message: a JSON-RPC error in it is the answer, else it is told.
 
+mod status;
+
 use std::time::Duration;
 
 use super::events::without_mark;
 use super::message::{Id, Kind, Message};
 use crate::error::{Code, Failure, Result, quoted};
-use crate::http::{Response, StatusCode, header, is_of_certificate, not_renewed};
+use crate::http::{Explain, Response, StatusCode, header, is_of_certificate, not_renewed};
 
 /// An HTTP error.
 pub(super) struct Refusal {
@@ -84,72 +86,122 @@ impl Refusal {
 /// A successful response that is not MCP, told.
 pub(super) async fn not_mcp(response: Response) -> Failure {
     let (head, body) = parts(response).await;
-    if body.is_empty() {
-        return Failure::new(Code::ProtocolViolation, "The server answered the request with an empty body")
-            .at(format!("HTTP {}", head.status))
-            .because("A request is answered by a message; without one only notifications are accepted.")
+    if head.status == StatusCode::ACCEPTED {
+        return Failure::new(Code::ProtocolViolation, "The server only accepted the request, and did not answer it")
+            .at(head.asked.clone())
+            .because("A request is answered by a message; only notifications are accepted (HTTP 202).")
             .fix("Check that the URL is that of the MCP endpoint, with its path.");
     }
+    let failure = Failure::new(Code::NotMcp, "What answers at this URL is no MCP server")
+        .at(head.asked.clone())
+        .evidence("status", head.status.as_u16())
+        .evidence("content_type", head.media_type.clone());
+    let check = "Check that the URL is that of the MCP endpoint, with its path.";
+    if body.is_empty() {
+        return failure.because(format!("It answered HTTP {} with an empty body.", head.status.as_u16())).fix(check);
+    }
     let media_type = if head.media_type.is_empty() { "nothing".to_owned() } else { quoted(&head.media_type) };
-    Failure::new(Code::ProtocolViolation, "The server did not answer the request as an MCP server does")
-        .at(format!("HTTP {}", head.status))
+    let failure = failure
         .because(format!("The answer is {media_type}, not application/json or text/event-stream."))
-        .because(head.beginning())
+        .because(head.beginning());
+    if is_login(&body) {
+        return failure
+            .because("It has a field for a password: likely a login page stands before the server.")
+            .fix("Have the server's URL let in clients that show a certificate or a token; else set the token in `headers`.")
+            .fix(check);
+    }
+    failure.fix(check)
+}
+
+/// The failure for what came instead of a message where nothing had said yet that this is an MCP server.
+pub(super) fn no_message_at_all(asked: String, words: &str) -> Failure {
+    Failure::new(Code::NotMcp, "What answers at this URL is no MCP server")
+        .at(asked)
+        .because(format!("Of what it sent, {words}."))
         .fix("Check that the URL is that of the MCP endpoint, with its path.")
+}
+
+/// Whether the page asks for a password.
+fn is_login(body: &[u8]) -> bool {
+    let page = String::from_utf8_lossy(body).to_ascii_lowercase();
+    page.contains("type=\"password\"") || page.contains("type='password'") || page.contains("type=password")
+}
+
+/// A compressed body, of a server that was not told that any would be read.
+pub(super) fn compressed(asked: String, coding: &str) -> Failure {
+    Failure::new(Code::ProtocolViolation, "The server compressed its answer, which was not asked for")
+        .at(asked)
+        .because(format!("Its `Content-Encoding` is {}, and the request has no `Accept-Encoding`.", quoted(coding)))
+        .fix("Have the server, or the proxy before it, send its answers uncompressed.")
 }
 
 /// The head of a failed response, with what it says of the certificate.
 struct Head {
     status: StatusCode,
+    /// Method and URL of the request.
+    asked: String,
     media_type: String,
     challenge: Option<String>,
     /// How many seconds a client shall wait.
     retry_after: Option<u64>,
     /// The words of the body that say most, without secrets of ours.
     said: String,
+    /// How the body is compressed, of which nothing is told then.
+    coding: Option<String>,
     certificate_not_asked: bool,
+    /// The header of the request that looks most like credentials, and where it was set.
+    credential: Option<Box<(String, String)>>,
     /// Why the entry's headers, or the certificate, could not be made again.
     not_renewed: Option<Failure>,
     /// Why the certificate was missing or refused, when the body is a TLS terminator's word on it.
     refused: Option<Failure>,
+    explain: Explain,
 }
 
 async fn parts(mut response: Response) -> (Head, Vec<u8>) {
     let said = |name| response.headers.get(name).and_then(|value| value.to_str().ok());
     let challenge = said(header::WWW_AUTHENTICATE).map(str::to_owned);
-    let mut head = Head {
-        status: response.status,
-        media_type: response.media_type(),
-        challenge: None,
-        retry_after: said(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()),
-        said: String::new(),
-        certificate_not_asked: response.certificate_not_asked(),
-        not_renewed: response.not_renewed.take(),
-        refused: None,
-    };
+    let retry_after = said(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
+    let (status, asked, media_type, coding) =
+        (response.status, response.asked(), response.media_type(), response.coding());
+    let certificate_not_asked = response.certificate_not_asked();
+    let (credential, not_renewed) = (response.credential.take(), response.not_renewed.take());
     let (explain, body) = response.split();
     let body = body.beginning(ERROR_BODY, ERROR_TIME).await;
-    let text = String::from_utf8_lossy(&body);
-    head.challenge = challenge.map(|text| quoted(&explain.without_secrets(&text)));
-    head.said = first_words(&explain.without_secrets(&text));
-    if is_of_certificate(&text) {
-        head.refused = Some(explain.refused(&head.said));
-    }
+    let text = if coding.is_none() { String::from_utf8_lossy(&body) } else { "".into() };
+    let said = first_words(&explain.without_secrets(&text));
+    // nginx keeps its two statuses for this to itself; some that are made of it do not.
+    let of_certificate = is_of_certificate(&text) || matches!(status.as_u16(), 495 | 496);
+    let refused = of_certificate.then(|| explain.refused(&quoted(&said)).at(asked.clone()));
+    let head = Head {
+        challenge: challenge.map(|text| explain.without_secrets(&text)),
+        status,
+        asked,
+        media_type,
+        retry_after,
+        said,
+        coding,
+        certificate_not_asked,
+        credential,
+        not_renewed,
+        refused,
+        explain,
+    };
     (head, body)
 }
 
 impl Head {
     /// With what the body begins.
     fn beginning(&self) -> String {
-        if self.said.is_empty() {
-            "Its body is empty.".to_owned()
-        } else {
-            format!("Its answer begins {}.", quoted(&self.said))
+        match &self.coding {
+            Some(coding) => format!("Its body is compressed ({}), and not read.", quoted(coding)),
+            None if self.said.is_empty() => "Its body is empty.".to_owned(),
+            None => format!("Its answer begins {}.", quoted(&self.said)),
         }
     }
 
-    fn failure(self, body: &[u8]) -> Failure {
-        if let Some(refused) = self.refused {
+    fn failure(mut self, body: &[u8]) -> Failure {
+        if let Some(refused) = self.refused.take() {
             return match self.not_renewed {
                 Some(why) => refused.because(not_renewed("The certificate could not be read anew", &why)),
                 None => refused,
@@ -157,35 +209,11 @@ impl Head {
         }
         if String::from_utf8_lossy(body).contains(PLAIN_WORDS) {
             return Failure::new(Code::NotPlain, "The server speaks TLS, and the URL says http")
+                .at(self.asked.clone())
                 .because(format!("It answered {}.", quoted(&self.said)))
                 .fix("Write https:// in the URL.");
         }
-        let status = self.status.as_u16();
-        let mut failure = Failure::new(Code::HttpStatus, format!("The server answered HTTP {}", self.status))
-            .because(self.beginning())
-            .evidence("status", status);
-        if let Some(challenge) = self.challenge {
-            failure = failure.because(format!("It asks for credentials: {challenge}."));
-        }
-        if let Some(seconds) = self.retry_after {
-            failure = failure.because(format!("It asks to wait {seconds} s."));
-        }
-        if let Some(why) = self.not_renewed {
-            failure = failure.because(not_renewed("The headers could not be renewed", &why));
-        }
-        if self.certificate_not_asked && matches!(status, 401 | 403) {
-            failure = failure
-                .because("It did not ask for the client certificate on this connection, so none was shown.")
-                .fix("Have the server ask for a certificate on this host and port; asking after the URL is read cannot work over TLS 1.3.");
-        }
-        match status {
-            401 => failure
-                .fix("Send the credentials that it wants in `headers`: \"Authorization\": \"Bearer {env:TOKEN}\"; or renew those that are there."),
-            403 => failure.fix("Have access granted to the owner of the certificate or the credentials."),
-            404 | 405 => failure.fix("Check the path of the URL: it must be the MCP endpoint itself."),
-            413 => failure.fix("Have the limit of the server, or of the proxy before it, raised."),
-            _ => failure,
-        }
+        self.by_status()
     }
 }
 

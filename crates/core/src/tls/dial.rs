@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use url::Host;
 
 use super::evidence::{Record, Step};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, brief, first_few};
 
 /// Opens TCP to `host`, with `TCP_NODELAY`.
 ///
@@ -56,7 +56,8 @@ async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>> {
         Host::Ipv6(address) => return Ok(vec![(IpAddr::from(*address), port).into()]),
         Host::Domain(name) => name,
     };
-    let failure = Failure::new(Code::NameUnresolved, format!("The host name `{name}` cannot be resolved"))
+    let failure = Failure::new(Code::NameUnresolved, format!("The host name `{}` cannot be resolved", brief(name)))
+        .at(name.clone())
         .fix("Check the spelling of the host in the URL.")
         .fix("If the name exists only inside a network, connect to that network (VPN).");
     match tokio::net::lookup_host((name.as_str(), port)).await {
@@ -64,7 +65,7 @@ async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>> {
             addresses if addresses.is_empty() => Err(failure.because("The name has no address.")),
             addresses => Ok(addresses),
         },
-        Err(error) => Err(failure.because(format!("The system's resolver says: {error}."))),
+        Err(error) => Err(failure.because("This computer's resolver gives no address for it.").cause(error)),
     }
 }
 
@@ -111,18 +112,25 @@ async fn first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 fn unreachable(host: &Host, port: u16, addresses: &[SocketAddr], error: &io::Error) -> Failure {
-    let tried = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let failure = |what: String| Failure::new(Code::ConnectFailed, what).at(format!("tried {tried}"));
+    let tried: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let target = brief(&format!("{host}:{port}"));
+    let failure = |what: String| {
+        Failure::new(Code::ConnectFailed, what)
+            .at(format!("tried {}", first_few(&tried)))
+            .because_of(error)
+            .evidence("addresses", tried.clone())
+    };
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => failure(format!("{host}:{port} refuses connections"))
-            .because("Nothing listens on that port.")
+        io::ErrorKind::ConnectionRefused => failure(format!("{target} refuses connections"))
             .fix("Check the host and port of the URL, and that the server runs."),
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            failure(format!("{host}:{port} is not reachable from here"))
-                .because(format!("The system says: {error}."))
-                .fix("Connect to the network (VPN) that the server is in.")
-        }
-        _ => failure(format!("No connection to {host}:{port}")).because(format!("The system says: {error}.")),
+        io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::TimedOut => failure(format!("{target} is not reachable from here"))
+            .fix("Connect to the network (VPN) that the server is in."),
+        io::ErrorKind::PermissionDenied => failure(format!("This computer lets no connection out to {target}"))
+            .fix("Allow it in the firewall or sandbox of this computer."),
+        _ => failure(format!("No connection to {target}")).fix("Check the network, and the host and port of the URL."),
     }
 }
 

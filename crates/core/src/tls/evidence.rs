@@ -54,8 +54,8 @@ impl Evidence {
     }
 }
 
-const SMALLER_GREETING: &str = "If other programs reach the server, set `keyExchange` to \"classical\" (--key-exchange \
-     classical): some firewalls and load balancers lose the larger greeting of post-quantum key exchange.";
+const SMALLER_GREETING: &str = "Set `keyExchange` to \"classical\": some networks lose the larger post-quantum greeting. \
+     `mcp-mtls doctor` tries both.";
 
 /// How far a connection came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

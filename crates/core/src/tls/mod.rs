@@ -1,6 +1,5 @@
 //! Opens one connection, and explains why one failed.
 
-mod alert;
 mod dial;
 mod evidence;
 mod explain;
@@ -82,7 +81,11 @@ impl Tls {
         });
         let mut base = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
-            .map_err(|error| Failure::new(Code::TlsFailed, "TLS cannot be set up").because(error.to_string()))?
+            .map_err(|error| {
+                Failure::new(Code::TlsFailed, "TLS cannot be set up")
+                    .fix("Remove `minVersion` and `keyExchange`.")
+                    .cause(error)
+            })?
             .dangerous()
             .with_custom_certificate_verifier(nobody)
             .with_no_client_auth();
@@ -96,6 +99,12 @@ impl Tls {
         self.identity.as_ref()
     }
 
+    /// The name that is asked for instead of the host that was dialed, and where it was set.
+    pub(crate) fn server_name(&self) -> Option<(String, String)> {
+        let name = self.options.server_name.as_ref()?;
+        Some((name.to_string(), self.trust.origins().server_name.clone().unwrap_or_default()))
+    }
+
     /// Loads what a handshake will need off the async threads, so that it does not block there.
     pub(crate) async fn prepare(&self) -> Result<()> {
         if !self.trust.needs_system_roots() {
@@ -104,7 +113,9 @@ impl Tls {
         let trust = Arc::clone(&self.trust);
         let loaded = tokio::task::spawn_blocking(move || trust.load_system_roots()).await;
         loaded.unwrap_or_else(|error| {
-            Err(Failure::new(Code::TrustEmpty, "The system's roots cannot be loaded").because(error.to_string()))
+            Err(Failure::new(Code::TrustEmpty, "The system's roots cannot be loaded")
+                .fix("Set `ca` to the CA of the server.")
+                .cause(error))
         })
     }
 
@@ -151,17 +162,24 @@ impl Tls {
     /// Explains a connection that broke after the handshake; `cause` is what the reader of the
     /// connection said.
     pub(crate) fn explain_lost(&self, record: &Record, cause: &str) -> Failure {
-        explain::lost(&record.lock(), cause, self.identity(), self.proved.load(Ordering::Relaxed))
+        explain::lost(self, &record.lock(), cause, self.proved.load(Ordering::Relaxed))
     }
 
     /// Explains a connection on which nothing came any more, not even a sign of life.
     pub(crate) fn explain_silent(&self, record: &Record) -> Failure {
-        explain::silent(&record.lock(), self.identity())
+        explain::silent(self, &record.lock())
     }
 
-    /// A failure because the server refused or missed the client certificate, told in its HTTP answer.
+    /// A failure because the server refused or missed the client certificate, told in its HTTP answer by these
+    /// words, quoted.
     pub(crate) fn explain_refused(&self, record: &Record, words: &str) -> Failure {
-        explain::refused_by_answer(&record.lock(), words, self.identity())
+        explain::refused_by_answer(self, &record.lock(), words)
+    }
+
+    /// A failure because the server refuses access for the reason `why`, a sentence, and never asked for the
+    /// client certificate.
+    pub(crate) fn explain_unasked(&self, record: &Record, why: &str) -> Failure {
+        explain::refused_unasked(self, &record.lock(), why)
     }
 
     /// The stream to shake hands on, whose first byte is written down.

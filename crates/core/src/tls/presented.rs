@@ -57,7 +57,10 @@ impl Tls {
             (Some(presented), _) => presented,
             (None, Err(error)) => return Err(explain::handshake(self, &record.lock(), &error, Peer::Server)),
             // The verifier refuses, so that there is no such end.
-            (None, Ok(_)) => return Err(Failure::new(Code::TlsFailed, "The server presents no certificate")),
+            (None, Ok(_)) => {
+                return Err(Failure::new(Code::TlsFailed, "The server presents no certificate")
+                    .fix("Check the port of the URL."));
+            }
         };
         let presented = Presented { leaf, intermediates, name: &name, now: UnixTime::now() };
         // The system may have no roots; that says nothing of the server.

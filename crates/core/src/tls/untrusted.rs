@@ -1,7 +1,9 @@
 //! Explains why a server is not believed, from what it presented and what is asked of it.
 
+mod issuer;
 mod revocation;
 mod spiffe;
+mod verdict;
 
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
@@ -10,14 +12,19 @@ use webpki::Error;
 
 use super::evidence::Evidence;
 use super::{Peer, Tls};
-use crate::error::{Code, Failure, first_few, quoted};
+use crate::error::{Code, Failure, brief, first_few, quoted};
 use crate::identity::facts::{CertificateFacts, date};
 use crate::trust::{Link, Refusal, Unfit, UnfitFor};
 
 /// Explains a refusal of ours.
 pub(super) fn explain(tls: &Tls, evidence: &Evidence, refusal: &Refusal, peer: Peer) -> Failure {
     let chain: Vec<_> = evidence.server_chain.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
-    let failure = Untrusted { tls, target: &evidence.target, chain: &chain, peer }.explain(refusal);
+    let server = Untrusted { tls, target: &evidence.target, chain: &chain, peer };
+    let failure = server.explain(refusal);
+    let failure = match server.setting(failure.code()) {
+        Some(origin) => failure.at(origin),
+        None => failure,
+    };
     match chain.first() {
         Some(leaf) => failure.evidence("server_certificate", leaf.fingerprint.clone()),
         None => failure,
@@ -26,8 +33,15 @@ pub(super) fn explain(tls: &Tls, evidence: &Evidence, refusal: &Refusal, peer: P
 
 /// The certificate was believed, and the handshake is not signed by its key.
 pub(super) fn unproved(evidence: &Evidence, error: &CertificateError) -> Failure {
-    let what = format!("{} does not prove that it has the key of its certificate", evidence.target);
-    Failure::new(Code::ServerCertificateInvalid, what).because(format!("The TLS library says: {error}."))
+    let what = format!("{} does not prove that it has the key of its certificate", brief(&evidence.target));
+    let why = match error {
+        CertificateError::BadSignature => "The signature of its handshake is not by that key.",
+        _ => "The signature of its handshake is of a kind that cannot be verified.",
+    };
+    Failure::new(Code::ServerCertificateInvalid, what)
+        .because(why)
+        .fix("Have the server's certificate and key checked: they must belong together.")
+        .cause(error)
 }
 
 struct Untrusted<'a> {
@@ -55,6 +69,25 @@ impl Untrusted<'_> {
         }
     }
 
+    /// Where the setting stands that such a failure is about.
+    fn setting(&self, code: Code) -> Option<String> {
+        let trust = &self.tls.trust;
+        match code {
+            Code::PinMismatch => trust.origins().pins.clone(),
+            Code::CrlStale | Code::CrlInvalid | Code::RevocationUnknown | Code::ServerRevoked => {
+                trust.origins().crl.clone()
+            }
+            Code::CaInvalid
+            | Code::ServerIssuerUnknown
+            | Code::ServerSelfSigned
+            | Code::ServerChainIncomplete
+            | Code::ServerIdMismatch
+            | Code::ServerIdMissing => trust.origins().roots.clone(),
+            Code::ServerNameMismatch => trust.origins().server_name.clone().filter(|_| self.peer == Peer::Server),
+            _ => None,
+        }
+    }
+
     fn invalid(&self, error: &Error) -> Failure {
         let now = OffsetDateTime::now_utc();
         let leaf = self.chain.first();
@@ -64,7 +97,7 @@ impl Untrusted<'_> {
                 let ended = which.map_or_else(String::new, |facts| format!(" on {}", date(facts.not_after, now)));
                 Failure::new(Code::ServerCertificateExpired, format!("{whose} expired{ended}"))
                     .because(format!("It is {}.", title(which)))
-                    .fix("Tell whoever runs the server to renew its certificate.")
+                    .fix("Have the server's certificate renewed by whoever runs it.")
                     .fix("Check this machine's clock.")
             }
             Error::CertNotValidYet { not_before, .. } => {
@@ -79,19 +112,22 @@ impl Untrusted<'_> {
             Error::UnknownIssuer | Error::InvalidSignatureForPublicKey if self.tls.trust.spiffe().is_some() => {
                 spiffe::unknown_issuer(self)
             }
-            Error::UnknownIssuer => self.unknown_issuer(),
-            Error::InvalidSignatureForPublicKey => self
-                .unknown_issuer()
+            Error::UnknownIssuer => issuer::unknown(self),
+            Error::InvalidSignatureForPublicKey => issuer::unknown(self)
                 .because("A trusted CA has that name and another key: likely the CA was made anew."),
             // Of one that signed itself these say only how it was made.
             Error::CaUsedAsEndEntity | Error::UnsupportedCertVersion if leaf.is_some_and(|leaf| leaf.self_issued) => {
-                self.unknown_issuer()
+                issuer::unknown(self)
             }
             Error::CaUsedAsEndEntity => self
                 .cannot_be_accepted()
                 .because("It is that of a CA, which may sign others.")
                 .fix("Tell whoever runs the server to use a certificate for servers."),
-            other => self.cannot_be_accepted().because(format!("The verifier says: {other}.")),
+            other => self
+                .cannot_be_accepted()
+                .because(verdict::in_words(other))
+                .fix("Have a sound certificate issued to the server.")
+                .cause(other),
         }
     }
 
@@ -99,7 +135,7 @@ impl Untrusted<'_> {
         let leaf = self.chain.first();
         let names = leaf.map(|leaf| first_few(&leaf.names.iter().map(|name| quoted(name)).collect::<Vec<_>>()));
         let names = names.filter(|names| !names.is_empty());
-        let what = format!("The certificate of {} is for another name", self.target);
+        let what = format!("The certificate of {} is for another name", brief(self.target));
         let failure = Failure::new(Code::ServerNameMismatch, what);
         let failure = match (names, leaf.and_then(|leaf| leaf.common_name.as_deref())) {
             (Some(names), _) => failure.because(format!("It is for {names}.")),
@@ -149,20 +185,20 @@ impl Untrusted<'_> {
         let wanted = i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX);
         let at = self.chain.iter().position(|facts| moment(facts).unix_timestamp() == wanted);
         let whose = match at {
-            Some(1..) => format!("A CA above the certificate of {}", self.target),
-            _ => format!("The certificate of {}", self.target),
+            Some(1..) => format!("A CA above the certificate of {}", brief(self.target)),
+            _ => format!("The certificate of {}", brief(self.target)),
         };
         (whose, at.and_then(|at| self.chain.get(at)))
     }
 
     fn cannot_be_accepted(&self) -> Failure {
-        let what = format!("The certificate of {} cannot be accepted", self.target);
+        let what = format!("The certificate of {} cannot be accepted", brief(self.target));
         Failure::new(Code::ServerCertificateInvalid, what).because(format!("It is {}.", self.subject()))
     }
 
     fn unfit_root(&self, unfit: &Unfit) -> Failure {
         let now = OffsetDateTime::now_utc();
-        let whose = format!("The CA in `ca` that signed the certificate of {}", self.target);
+        let whose = format!("The CA in `ca` that signed the certificate of {}", brief(self.target));
         let of = |what: String| {
             Failure::new(Code::CaInvalid, format!("{whose} {what}"))
                 .at(unfit.place.clone())
@@ -187,7 +223,7 @@ impl Untrusted<'_> {
     fn not_pinned(&self, path: &[Link]) -> Failure {
         let wanted: Vec<_> = self.tls.trust.pins().iter().map(ToString::to_string).collect();
         let links = path.iter().map(|link| format!("{} {}", quoted(&link.subject), link.pin)).collect::<Vec<_>>();
-        Failure::new(Code::PinMismatch, format!("{} has none of the pinned keys", self.target))
+        Failure::new(Code::PinMismatch, format!("{} has none of the pinned keys", brief(self.target)))
             .because(format!("`pins` wants {}.", wanted.join(" or ")))
             .because(format!("The server's certificate and the CAs above it have {}.", first_few(&links)))
             .because("They are trusted, and for this server: it has a new key, or somebody else has a certificate for its name.")
@@ -196,68 +232,11 @@ impl Untrusted<'_> {
             .evidence("path", path.iter().map(|link| link.pin.to_string()).collect::<Vec<_>>())
     }
 
-    /// One verdict of the verifier has three causes, which what was presented tells apart.
-    fn unknown_issuer(&self) -> Failure {
-        let of =
-            |what: &str| Failure::new(Code::ServerIssuerUnknown, format!("The certificate of {} {what}", self.target));
-        let Some(leaf) = self.chain.first() else { return of("is signed by an unknown CA") };
-        let last = self.chain.last().unwrap_or(leaf);
-        let issuer = quoted(&last.issuer);
-        if leaf.self_issued {
-            let failure = of("is signed by itself").because(format!("It is {}.", self.subject()));
-            return self.believe_it(self.with_trusted(failure));
-        }
-        if self.chain.len() > 1 {
-            let failure = of("is signed by an unknown CA").because(format!(
-                "It is {}, issued by {}, and the chain ends at the issuer {issuer}.",
-                self.subject(),
-                quoted(&leaf.issuer)
-            ));
-            return self
-                .with_trusted(failure)
-                .fix(format!("Set `ca` (--ca) to the certificate of {issuer}."))
-                .fix(self.fetch("What it presents of that CA can be saved, to be compared with the owner's"));
-        }
-        let failure = of("comes alone, without that of its unknown issuer").because(format!(
-            "It is {}, and the chain ends at the issuer {issuer}, of which the server presents nothing.",
-            self.subject()
-        ));
-        self.with_trusted(failure)
-            .fix(format!("Set `ca` (--ca) to the certificate of {issuer}, or of the root above it."))
-            .fix("If `ca` holds that root, tell whoever runs the server to send the intermediate certificates too.")
-    }
-
-    /// Says what is trusted instead.
-    fn with_trusted(&self, failure: Failure) -> Failure {
-        let trust = &self.tls.trust;
-        let Some((file, subjects)) = trust.source() else {
-            return failure.because("Only the system's roots are trusted, and they do not have it.");
-        };
-        let names = first_few(&subjects.iter().map(|name| quoted(name)).collect::<Vec<_>>());
-        let system = if trust.trusts_system() { " The system's roots do not have it either." } else { "" };
-        failure.because(format!("`ca` ({file}) holds {names}.{system}"))
-    }
-
-    /// The way to a self-signed certificate that is believed.
-    fn believe_it(&self, failure: Failure) -> Failure {
-        failure
-            .fix("Get the certificate from whoever runs the server, and set `ca` (--ca) to it.")
-            .fix(self.fetch("What the server presents can be saved, to be compared with the owner's"))
-    }
-
-    fn fetch(&self, why: &str) -> String {
-        let name = match (&self.tls.options.server_name, self.peer) {
-            (Some(name), Peer::Server) => format!(" --server-name {name}"),
-            _ => String::new(),
-        };
-        format!("{why}: mcp-mtls certs fetch {}{name} --out FILE.", self.target)
-    }
-
     fn subject(&self) -> String {
         title(self.chain.first())
     }
 }
 
 fn title(facts: Option<&CertificateFacts>) -> String {
-    facts.map_or_else(String::new, |facts| quoted(facts.title()))
+    facts.map_or_else(|| "one that cannot be read".to_owned(), |facts| quoted(facts.title()))
 }

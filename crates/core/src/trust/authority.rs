@@ -90,6 +90,12 @@ impl Authorities {
         Ok(())
     }
 
+    /// The first of this name, in DER.
+    pub(super) fn named(&self, name: &[u8]) -> Option<CertificateFacts> {
+        let mut facts = self.certificates.iter().filter_map(|authority| CertificateFacts::parse(&authority.der).ok());
+        facts.find(|facts| facts.subject_der == name)
+    }
+
     /// Whether the certificate to which the path leads may vouch for it at this time.
     pub(super) fn check(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Result<(), Unfit> {
         let Some(root) = self.at_the_end_of(path) else { return Ok(()) };

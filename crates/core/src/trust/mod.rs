@@ -25,6 +25,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use crate::config::{Pin, Tls};
 use crate::error::Result;
 use crate::identity::Identity;
+use crate::identity::facts::CertificateFacts;
 use revocation::Revocation;
 use roots::Roots;
 
@@ -36,6 +37,29 @@ pub struct Trust {
     revocation: Revocation,
     /// Whom to believe instead of all these roots.
     spiffe: Option<SpiffeTrust>,
+    origins: Origins,
+}
+
+/// Where the settings stand that say whom to believe, for messages.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    /// Those of the roots: `ca`, or `spiffe` instead of it.
+    pub(crate) roots: Option<String>,
+    pub(crate) pins: Option<String>,
+    pub(crate) crl: Option<String>,
+    pub(crate) server_name: Option<String>,
+}
+
+impl Origins {
+    fn of(settings: &Tls) -> Self {
+        let ca = settings.ca.as_ref().map(|ca| ca.origin.to_string());
+        Self {
+            roots: settings.spiffe.as_ref().map(|spiffe| spiffe.origin.to_string()).or(ca),
+            pins: settings.pins_origin.as_ref().map(ToString::to_string),
+            crl: settings.crl.as_ref().map(|crl| crl.origin.to_string()),
+            server_name: settings.server_name_origin.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 /// What one server presents in a handshake, and what is asked of it.
@@ -60,6 +84,7 @@ impl Trust {
             pins: settings.pins.clone(),
             revocation: Revocation::load(settings.crl.as_ref())?,
             spiffe: settings.spiffe.as_ref().map(|spiffe| SpiffeTrust::load(spiffe, identity)).transpose()?,
+            origins: Origins::of(settings),
         })
     }
 
@@ -126,6 +151,22 @@ impl Trust {
         self.roots.source()
     }
 
+    /// The names of the certificates in `ca`, in DER.
+    pub(crate) fn names(&self) -> &[Vec<u8>] {
+        self.roots.names()
+    }
+
+    /// A CA of this name (in DER) that `ca` holds, and in which file.
+    pub(crate) fn authority(&self, name: &[u8]) -> Option<(CertificateFacts, &str)> {
+        let ca = self.roots.ca()?;
+        Some((ca.named(name)?, ca.place.as_str()))
+    }
+
+    /// Where its settings stand.
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
     /// Whether the system's roots are trusted.
     pub(crate) fn trusts_system(&self) -> bool {
         self.roots.trust_system()
@@ -150,6 +191,6 @@ impl fmt::Debug for Trust {
             .field("pins", &self.pins.len())
             .field("crl", &self.revocation)
             .field("spiffe", &self.spiffe)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -223,7 +223,18 @@ impl List {
                 Error::UnsupportedIndirectCrl => failure
                     .because("It is indirect: it speaks for other CAs than the one that signed it.")
                     .fix("Name the list of the CA itself."),
-                error => failure.because(format!("The verifier says: {error}.")),
+                Error::UnsupportedCrlIssuingDistributionPoint | Error::UnsupportedRevocationReasonsPartitioning => {
+                    failure
+                        .because("It is for a part of the certificates, named in a way that is not known here.")
+                        .fix("Name the CA's whole list.")
+                }
+                Error::UnsupportedCriticalExtension => failure
+                    .because("It has a critical extension that is not known here.")
+                    .fix("Have it made without that extension."),
+                error => failure
+                    .because("It breaks a rule of RFC 5280 that the verifier holds it to.")
+                    .fix("Have it made anew by whoever runs the CA.")
+                    .cause(error),
             }
         })?;
         let Some(next_update) = facts.next_update() else {

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use super::authority::{Authorities, NoAuthority};
 use crate::config::Material;
-use crate::error::{Code, Failure, Result, quoted};
+use crate::error::{Code, Failure, Result, brief, quoted};
 use crate::identity::facts::CertificateFacts;
 use crate::identity::{locked_store, place, read, wrong_kind};
 
@@ -23,6 +23,8 @@ pub(super) struct Roots {
 /// What `ca` names.
 struct Ca {
     subjects: Vec<String>,
+    /// The same in DER.
+    names: Vec<Vec<u8>>,
     authorities: Authorities,
     /// Those that name themselves as their issuer, of which a server may present one as its own.
     self_issued: Vec<CertificateDer<'static>>,
@@ -44,6 +46,10 @@ impl Roots {
 
     pub(super) fn source(&self) -> Option<(&str, &[String])> {
         self.ca.as_ref().map(|ca| (ca.authorities.place.as_str(), ca.subjects.as_slice()))
+    }
+
+    pub(super) fn names(&self) -> &[Vec<u8>] {
+        self.ca.as_ref().map_or(&[], |ca| &ca.names)
     }
 
     pub(super) fn trust_system(&self) -> bool {
@@ -89,25 +95,31 @@ impl Ca {
         if pem.certificates.is_empty() {
             return Err(wrong_kind(material, "CA certificate", &pem));
         }
-        let mut ca =
-            Self { subjects: Vec::new(), authorities: Authorities::new(place(material)), self_issued: Vec::new() };
+        let mut ca = Self {
+            subjects: Vec::new(),
+            names: Vec::new(),
+            authorities: Authorities::new(place(material)),
+            self_issued: Vec::new(),
+        };
         // One that vouches for nobody does no harm beside others, as in the file of a server's whole chain.
         let mut of_no_use = None;
         for (index, der) in pem.certificates.into_iter().map(CertificateDer::from).enumerate() {
             let added = ca.authorities.add(&der);
             let Ok(facts) = CertificateFacts::parse(&der) else {
                 let which = format!("Certificate {} of it", index + 1);
-                of_no_use.get_or_insert_with(|| unusable(material, &which, NoAuthority::Unreadable));
+                of_no_use.get_or_insert_with(|| unusable(material, &which, None, NoAuthority::Unreadable));
                 continue;
             };
             match added {
                 Err(why) if !facts.self_issued => {
-                    of_no_use.get_or_insert_with(|| unusable(material, &quoted(facts.title()), why));
+                    of_no_use
+                        .get_or_insert_with(|| unusable(material, &quoted(facts.title()), Some(&facts.issuer), why));
                     continue;
                 }
                 _ => {}
             }
             ca.subjects.push(facts.subject);
+            ca.names.push(facts.subject_der);
             if facts.self_issued {
                 ca.self_issued.push(der);
             }
@@ -117,17 +129,21 @@ impl Ca {
 }
 
 /// A certificate that could neither sign that of a server nor be one that signed itself.
-fn unusable(material: &Material, which: &str, why: NoAuthority) -> Failure {
+fn unusable(material: &Material, which: &str, issuer: Option<&str>, why: NoAuthority) -> Failure {
     let why = match why {
         NoAuthority::Unreadable => "cannot be read",
         NoAuthority::NoCa => "is not that of a CA (basicConstraints CA:TRUE), and did not sign itself",
         NoAuthority::NoCertSign => "may not sign others (key usage keyCertSign), and did not sign itself",
     };
-    Failure::new(Code::MaterialInvalid, "A certificate in `ca` can make no server trusted")
+    let fix = match issuer {
+        Some(issuer) => format!("Set `ca` to the certificate of its issuer, {}.", brief(&quoted(issuer))),
+        None => "Set `ca` to the certificate of the CA that signed the server's.".to_owned(),
+    };
+    Failure::new(Code::MaterialInvalid, "`ca` holds no CA that could make a server trusted")
         .at(place(material))
         .at(material.origin.to_string())
         .because(format!("{which} {why}."))
-        .fix("Set `ca` to the certificate of the CA that signed it, and leave this one out.")
+        .fix(fix)
 }
 
 fn anchors(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Vec<TrustAnchor<'static>> {

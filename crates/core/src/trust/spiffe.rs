@@ -41,7 +41,8 @@ impl SpiffeTrust {
                 Code::BundleMissing,
                 "There is no SPIFFE identity whose bundles could be trusted",
             )
-            .at(settings.origin.to_string()));
+            .at(settings.origin.to_string())
+            .fix("Have the SPIFFE agent give this program an identity."));
         };
         let domain = match &settings.server {
             SpiffeServer::Id(id) => id.trust_domain(),

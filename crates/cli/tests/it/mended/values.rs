@@ -85,7 +85,13 @@ async fn b13_an_http_error_whose_json_is_no_json_rpc_is_told_with_its_status() {
     })
     .await;
     for id in 0..9 {
-        let data = ours(&stage.ask(&call(id)).await, id, "http-status");
+        let code = match STATUSES[id / 3] {
+            401 => "http-unauthorized",
+            403 => "http-forbidden",
+            500.. => "http-server-error",
+            _ => "http-status",
+        };
+        let data = ours(&stage.ask(&call(id)).await, id, code);
         assert_eq!(data["evidence"]["status"], STATUSES[id / 3], "{}: {data}", bodies[id % 3]);
     }
 }

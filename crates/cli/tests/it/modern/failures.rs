@@ -107,7 +107,13 @@ async fn c10_other_http_errors_are_told_and_nothing_is_sent_again() {
     for (status, body) in [(404, "not here"), (400, "bad"), (405, ""), (401, "who"), (502, "gateway"), (204, "")] {
         let mut stage = scripted(move |_| reply::text(status, body)).await;
         let line = call("1", "echo", "{}");
-        let code = if status == 204 { "protocol-violation" } else { "http-status" };
+        let code = match status {
+            204 => "not-mcp",
+            401 => "http-unauthorized",
+            404 | 405 => "http-not-found",
+            502 => "http-server-error",
+            _ => "http-status",
+        };
         is_ours(&exchange(&mut stage.host, &line).await, &json!(1), code);
         end(&mut stage.host).await;
         assert_eq!(posts(&stage.server.requests()), [line]);

@@ -44,10 +44,10 @@ async fn b12_other_refusals_are_told_and_nothing_else_is_asked() {
     let words = |text: &str| text.to_owned();
     let page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>";
     for (status, body, code) in [
-        (401, words("who are you?"), Some("http-status")),
-        (403, words("not you"), Some("http-status")),
-        (500, words("oh"), Some("http-status")),
-        (503, words("later"), Some("http-status")),
+        (401, words("who are you?"), Some("http-unauthorized")),
+        (403, words("not you"), Some("http-forbidden")),
+        (500, words("oh"), Some("http-server-error")),
+        (503, words("later"), Some("http-server-error")),
         (400, error(-32020), None),
         (400, error(-32021), None),
         (400, error(-32022), None),

@@ -37,7 +37,7 @@ async fn b6_without_a_session_a_404_is_no_loss() {
     };
     let mut bridged = scripted(script).await;
     let line = bridged.ask(&call(1, "echo")).await;
-    assert_eq!(ours(&line, 1, "http-status")["evidence"]["status"], 404);
+    assert_eq!(ours(&line, 1, "http-not-found")["evidence"]["status"], 404);
     assert_eq!(bridged.posts(), ["initialize -", "notifications/initialized -", "tools/call -"]);
     bridged.over().await;
 }
@@ -51,9 +51,9 @@ async fn b6_a_session_that_is_lost_again_and_again_is_told_and_not_opened_for_ev
     };
     let mut bridged = scripted(script).await;
     let line = bridged.ask(&call(1, "echo")).await;
-    assert_eq!(ours(&line, 1, "http-status")["evidence"]["status"], 404);
+    assert_eq!(ours(&line, 1, "http-not-found")["evidence"]["status"], 404);
     let line = bridged.ask(&call(2, "echo")).await;
-    ours(&line, 2, "http-status");
+    ours(&line, 2, "http-not-found");
     // Nor does the server's own stream, which it has not, do so while nobody asks for anything.
     let began = || bridged.posts().iter().filter(|told| *told == "initialize -").count();
     let before = began();

@@ -189,7 +189,7 @@ async fn it_greets_as_it_is_asked_to() {
         };
         let (outcome, hello) = tokio::join!(fetch(&pki, &arguments), accept);
         assert_eq!(greeting::groups(&hello).contains(&greeting::X25519MLKEM768), hybrid);
-        assert_eq!(outcome.stderr.contains("--key-exchange"), hybrid, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains("`keyExchange`"), hybrid, "{}", outcome.stderr);
     }
     let server = TlsServer::builder(&pki).tls12_only().start().await;
     let outcome = fetch(&pki, &[&server.url("/"), "--out", &file, "--min-version", "1.3"]).await;

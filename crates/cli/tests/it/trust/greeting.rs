@@ -27,7 +27,7 @@ async fn nothing_older_than_the_least_version_is_spoken() {
     let server = McpServer::on(TlsServer::builder(&pki).tls12_only(), McpOptions::default()).await;
     let mut host = towards(&pki, &server.url(), &client).args(["--min-version", "1.3"]).spawn();
     let data = refusal(&mut host).await["data"].take();
-    assert_eq!(data["code"], "tls-failed", "{data:#}");
+    assert_eq!(data["code"], "tls-version-unsupported", "{data:#}");
     assert!(told(&data, "why").contains("`minVersion` is 1.3"), "{data:#}");
     assert_eq!(server.requests().len(), 0);
     server.stop().await;
@@ -83,7 +83,7 @@ async fn a_handshake_that_dies_in_silence_is_told_with_what_to_try() {
                 () = async { serve.await; std::future::pending().await } => unreachable!(),
             };
             assert_eq!(data["code"], if hold { "timed-out" } else { "connection-lost" }, "{data:#}");
-            let suggested = told(&data, "fix").contains("set `keyExchange` to \"classical\"");
+            let suggested = told(&data, "fix").contains("Set `keyExchange` to \"classical\"");
             assert_eq!(suggested, !classical && !answer, "hold {hold}: {data:#}");
         }
     }

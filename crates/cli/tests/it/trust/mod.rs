@@ -56,6 +56,14 @@ async fn refused<S: AsRef<OsStr>>(pki: &Pki, identity: &ServerIdentity, argument
         let mut host = asking(pki, &server.url(), &pki.client("alice"), arguments).spawn();
         data = refusal(&mut host).await["data"].take();
         assert_eq!(data["code"], code, "{data:#}");
+        let setting = match code {
+            "pin-mismatch" => "--pin",
+            "crl-stale" | "crl-invalid" | "revocation-unknown" | "server-revoked" => "--crl",
+            "ca-invalid" | "server-issuer-unknown" | "server-self-signed" | "server-chain-incomplete" => "--ca",
+            _ => "",
+        };
+        let place = told(&data, "where");
+        assert!(setting.is_empty() || place.contains(&format!("{setting} on the command line")), "{data:#}");
         assert_eq!(server.verified(), Vec::<String>::new(), "the client shows nothing");
         assert_eq!(server.requests().len(), 0, "nothing is sent");
         server.stop().await;
@@ -126,14 +134,35 @@ async fn an_unknown_issuer_is_told_with_what_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_ca_that_is_none_is_told_with_the_one_to_use() {
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    for (file, what, fix) in [
+        (
+            &alice.cert_file,
+            "holds no CA that could make a server trusted",
+            "its issuer, “O=Testkit, CN=Testkit Client CA”",
+        ),
+        (&alice.key_file, "names a private key, and no CA certificate", "Name the file of the CA certificate."),
+    ] {
+        let mut host = host(["https://localhost:1/mcp".as_ref(), "--ca".as_ref(), file.as_os_str()]).spawn();
+        let error = refusal(&mut host).await;
+        assert_eq!(error["data"]["code"], "material-invalid", "{error:#}");
+        let message = error["message"].as_str().unwrap_or_default();
+        assert!(message.contains(what) && message.contains(fix), "{error:#}");
+        assert!(told(&error["data"], "where").contains("--ca on the command line"), "{error:#}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_an_issuer_is_told_from_what_is_presented() {
     use mcp_mtls_testkit::pki::{SelfSigned, Validity};
     let pki = Pki::new();
     let none: [&str; 0] = [];
     let chain = pki.server_identity_of_intermediate();
     // Alone, though `ca` holds the root.
-    let data = refused(&pki, &chain.leaf_only(), &none, "server-issuer-unknown").await;
-    assert!(told(&data, "why").contains("of which the server presents nothing"), "{data:#}");
+    let data = refused(&pki, &chain.leaf_only(), &none, "server-chain-incomplete").await;
+    assert!(told(&data, "why").contains("the server presents nothing"), "{data:#}");
     assert!(told(&data, "fix").contains("send the intermediate certificates"), "{data:#}");
     assert!(told(&data, "why").contains("CN=Testkit Server Intermediate"), "{data:#}");
     // With its chain, of a root that is not known.
@@ -144,7 +173,7 @@ async fn what_is_wrong_with_an_issuer_is_told_from_what_is_presented() {
     // Signed by itself.
     for form in [SelfSigned::Ca, SelfSigned::Leaf(Validity::Now), SelfSigned::Version1] {
         let own = pki.self_signed_server(form);
-        let data = refused(&pki, &own, &none, "server-issuer-unknown").await;
+        let data = refused(&pki, &own, &none, "server-self-signed").await;
         assert!(told(&data, "fix").contains("set `ca` (--ca) to it"), "{data:#}");
         assert!(told(&data, "fix").contains("mcp-mtls certs fetch localhost:"), "{data:#}");
     }

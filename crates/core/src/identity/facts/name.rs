@@ -32,6 +32,57 @@ pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
     name.iter_common_name().last().map(|attribute| plain(&value(attribute)))
 }
 
+/// Whether a CA looks like one below the other, by their names in DER: the words of one are all among those of the
+/// other, but for words that say how high a CA stands; or where no others are left, both have one organization.
+pub(crate) fn may_be_below(lower: &[u8], upper: &[u8]) -> bool {
+    let (Ok((_, lower)), Ok((_, upper))) = (X509Name::from_der(lower), X509Name::from_der(upper)) else { return false };
+    let (below, above) = (words(&lower), words(&upper));
+    if below.iter().any(|word| word == "root") {
+        return false;
+    }
+    let telling = |words: Vec<String>| words.into_iter().filter(|word| is_telling(word)).collect::<Vec<_>>();
+    let (below, above) = (telling(below), telling(above));
+    if below.is_empty() && above.is_empty() {
+        let organization = |name: &X509Name<'_>| name.iter_organization().last().map(value);
+        return organization(&lower).is_some_and(|name| organization(&upper) == Some(name));
+    }
+    let within = |few: &[String], many: &[String]| !few.is_empty() && few.iter().all(|word| many.contains(word));
+    within(&below, &above) || within(&above, &below)
+}
+
+/// The words of the common name.
+fn words(name: &X509Name<'_>) -> Vec<String> {
+    let text = common_name(name).unwrap_or_default().to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect()
+}
+
+/// Whether a word tells a CA from any other one.
+fn is_telling(word: &str) -> bool {
+    word.len() > 2 && !OF_ANY_CA.contains(&word) && !word.contains(|c: char| c.is_ascii_digit())
+}
+
+/// What the names of all CAs have: what they do, and at which height.
+const OF_ANY_CA: [&str; 18] = [
+    "and",
+    "authority",
+    "certificate",
+    "certificates",
+    "certification",
+    "class",
+    "for",
+    "intermediate",
+    "issuer",
+    "issuing",
+    "level",
+    "pki",
+    "policy",
+    "root",
+    "signing",
+    "sub",
+    "subordinate",
+    "trust",
+];
+
 pub(super) fn alternatives(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     let told = extension.value.general_names.iter().filter_map(|name| match name {
@@ -103,3 +154,34 @@ fn value(attribute: &AttributeTypeAndValue<'_>) -> String {
 
 const BMP_STRING: x509_parser::asn1_rs::Tag = x509_parser::asn1_rs::Tag::BmpString;
 const T61_STRING: x509_parser::asn1_rs::Tag = x509_parser::asn1_rs::Tag::T61String;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_below_another_is_known_by_its_name() {
+        let der = |name: &str| {
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.distinguished_name.push(rcgen::DnType::OrganizationName, "Acme");
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            crate::identity::facts::CertificateFacts::parse(certificate.der()).unwrap().subject_der
+        };
+        for (lower, upper, expected) in [
+            ("Acme Issuing CA 2", "Acme Root CA", true),
+            ("Acme TLS Issuing CA", "Acme Root CA", true),
+            ("Issuing CA", "Root CA", true),
+            ("Acme Client Intermediate", "Acme Client CA", true),
+            ("Acme Root CA", "Acme Issuing CA", false),
+            ("Acme Staging CA", "Acme Production CA", false),
+            ("Acme Server CA", "Acme Client CA", false),
+            ("Other CA", "Acme Root CA", false),
+        ] {
+            assert_eq!(may_be_below(&der(lower), &der(upper)), expected, "{lower} below {upper}");
+        }
+        assert!(!may_be_below(b"no name", &der("Acme Root CA")));
+    }
+}

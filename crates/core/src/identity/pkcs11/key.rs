@@ -61,6 +61,7 @@ impl TokenKey {
             Failure::new(Code::KeyUnsupported, "The key on the token is of a kind that cannot be used")
                 .at(objects::uri_of(&token, &key.name, "private"))
                 .because(why)
+                .fix("Have a certificate issued for another key; ECDSA P-256 is taken by most.")
         };
         if known.is_empty() {
             return Err(unsupported(
@@ -98,10 +99,10 @@ impl Inner {
     /// Signs something new with the first scheme, and leaves out those that the token only pretends to have.
     fn prove(&mut self) -> Result<()> {
         let mut nonce = [0; 32];
-        provider()
-            .secure_random
-            .fill(&mut nonce)
-            .map_err(|_| Failure::new(Code::SystemFailed, "The operating system gives no random numbers"))?;
+        provider().secure_random.fill(&mut nonce).map_err(|_| {
+            Failure::new(Code::SystemFailed, "The operating system gives no random numbers")
+                .fix("Restart this computer.")
+        })?;
         while let Some(scheme) = self.schemes.first().copied() {
             match self.try_to_sign(scheme, &nonce) {
                 Ok(signature) if self.verifies(scheme, &nonce, &signature) => return Ok(()),
@@ -117,7 +118,9 @@ impl Inner {
                 Err(trouble) => return Err(self.token.failure(trouble)),
             }
         }
-        Err(Failure::new(Code::KeyUnsupported, "The token makes no signature that TLS knows").at(self.uri()))
+        Err(Failure::new(Code::KeyUnsupported, "The token makes no signature that TLS knows")
+            .at(self.uri())
+            .fix("Use another key of the token, or another token."))
     }
 
     fn verifies(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
@@ -157,7 +160,10 @@ impl Inner {
         };
         *slot = Some(open);
         scheme.finished(raw).ok_or_else(|| {
-            Failure::new(Code::TokenFailed, "What the token signed is no signature").at(self.uri()).into()
+            Failure::new(Code::TokenFailed, "What the token signed is no signature")
+                .at(self.uri())
+                .fix("Update the module and the firmware of the token.")
+                .into()
         })
     }
 
@@ -165,7 +171,9 @@ impl Inner {
     fn reopen(&self) -> Result<Open, Trouble> {
         let (session, slot) = self.token.open()?;
         let handle = objects::again(&session, &self.name)?.ok_or_else(|| {
-            Failure::new(Code::TokenObjectMissing, "The key is not on the token any more").at(self.uri())
+            Failure::new(Code::TokenObjectMissing, "The key is not on the token any more")
+                .at(self.uri())
+                .fix("Put the key back, or correct the URI and start this again.")
         })?;
         Ok(Open { session, slot, handle })
     }

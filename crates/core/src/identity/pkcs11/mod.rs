@@ -10,6 +10,7 @@ mod scheme;
 mod shown;
 mod token;
 mod uri;
+mod words;
 
 pub use key::close_tokens;
 pub use shown::certificates_on_tokens;
@@ -39,7 +40,9 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
         (Some(key), _) if !key.is_on_token() => return Err(key_elsewhere(key, cert)),
         (Some(material), _) | (None, Some(material)) => material,
         // Nothing names a token.
-        (None, None) => return Err(Failure::new(Code::KeyMissing, "There is no key")),
+        (None, None) => {
+            return Err(Failure::new(Code::KeyMissing, "There is no key").fix("Write the URI of the key as `key`."));
+        }
     };
     let at = |failure: Failure| failure.at(source.origin.to_string());
     let uri = read(source)?;
@@ -71,8 +74,8 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
         (Some(_), None) => {
             let key = the_key(&token, all_keys, |name| fits(&uri, name)).map_err(at)?;
             let all = all()?;
-            let leaf = the_certificate(&token, &all, |one| one.name.id == key.name.id).map_err(at)?;
-            (key, chain(all, leaf))
+            let leaf = the_certificate(&token, &all, |one| one.name.id == key.name.id);
+            (key, chain(all, leaf.map_err(|failure| at(key_alone(failure, &token)))?))
         }
         // The key is beside the certificate.
         (None, _) => {
@@ -122,7 +125,22 @@ fn own_leaf(
         }
         first.get_or_insert(failure);
     }
-    Err(first.unwrap_or_else(|| Failure::new(Code::MaterialInvalid, "There is no certificate")))
+    Err(first.unwrap_or_else(|| {
+        Failure::new(Code::MaterialInvalid, "There is no certificate").fix("Name the certificate as `cert`.")
+    }))
+}
+
+/// The token has the key, and nothing names its certificate, which is not beside it.
+fn key_alone(failure: Failure, token: &Token) -> Failure {
+    match failure.code() {
+        Code::TokenObjectMissing => {
+            Failure::new(Code::TokenObjectMissing, "The token has no certificate beside the key")
+                .at(token.uri.clone())
+                .because("`cert` is not set, and no certificate on the token has the id (CKA_ID) of the key.")
+                .fix("Set `cert` (--cert) to the certificate of the key: a file, or the URI of one on a token.")
+        }
+        _ => failure,
+    }
 }
 
 fn pin_is_no_passphrase(failure: Failure) -> Failure {

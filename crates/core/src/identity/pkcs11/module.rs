@@ -8,6 +8,7 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
 use super::uri::Uri;
+use super::words::{cause, in_words};
 use crate::config;
 use crate::error::{Code, Failure, Result};
 
@@ -34,32 +35,41 @@ pub(super) fn load(uri: &Uri, setting: Option<&config::Module>) -> Result<Arc<Mo
     if let Some(module) = loaded.get(&canonical) {
         return Ok(Arc::clone(module));
     }
-    let failed = |why: String| {
+    let failed = |why: &str, error: &Error| {
         let failure = Failure::new(Code::TokenModuleFailed, "The PKCS#11 module cannot be used")
             .at(path.display().to_string())
-            .because(why);
+            .because(why)
+            .cause(cause(error));
         match setting {
             Some(setting) if setting.path == path => failure.at(setting.origin.to_string()),
             _ => failure,
         }
     };
-    let pkcs11 = open(&path).map_err(|why| failed(why).fix("Name the shared library that came with the token."))?;
+    let pkcs11 = Pkcs11::new(&path).map_err(|error| {
+        failed(not_loaded(&path, &error), &error).fix("Name the shared library that came with the token.")
+    })?;
     match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         // The application that embeds us, or another library of it, uses the same module.
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(error) => return Err(failed(format!("It does not start: {error}."))),
+        Err(error) => {
+            let failure = failed("It does not start.", &error).because(in_words(&error));
+            return Err(failure.fix("Check that what drives the token runs (pcscd, say)."));
+        }
     }
     let module = Arc::new(Module { pkcs11, path });
     loaded.insert(canonical, Arc::clone(&module));
     Ok(module)
 }
 
-fn open(path: &Path) -> Result<Pkcs11, String> {
-    Pkcs11::new(path).map_err(|error| match error {
-        Error::LibraryLoading(error) => format!("The system says: {error}."),
-        Error::MissingSymbol(name) => format!("It is no PKCS#11 module: it has no `{name}`."),
-        other => format!("{other}."),
-    })
+fn not_loaded(path: &Path, error: &Error) -> &'static str {
+    match error {
+        Error::LibraryLoading(_) if !path.exists() => "There is no such file.",
+        Error::LibraryLoading(_) => {
+            "The system cannot load it: it is no shared library for this system, or one that it needs is missing."
+        }
+        Error::MissingSymbol(_) => "It is no PKCS#11 module: it has no `C_GetFunctionList`.",
+        other => in_words(other),
+    }
 }
 
 fn locate(uri: &Uri, setting: Option<&config::Module>) -> Result<PathBuf> {
@@ -80,9 +90,7 @@ fn locate(uri: &Uri, setting: Option<&config::Module>) -> Result<PathBuf> {
         (None, Some(name), _) => find(&folders, name),
         (None, None, Some(setting)) => Ok(setting.path.clone()),
         (None, None, None) => find(&folders, "p11-kit-proxy").map_err(|failure| {
-            failure
-                .because("Without a module of your own, p11-kit's proxy is used, which has those of the system.")
-                .fix("Set `pkcs11Module` (--pkcs11-module) to the shared library that came with the token.")
+            failure.because("Without a module of your own, p11-kit's proxy is used, which has those of the system.")
         }),
     }
 }
@@ -97,7 +105,9 @@ fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf> {
     let mut paths = folders.iter().flat_map(|folder| files.iter().map(|file| folder.join(file)));
     paths.find(|path| path.is_file()).ok_or_else(|| {
         let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
-        failed().because(format!("Neither {} nor {} is in {}.", files[0], files[1], folders.join(", ")))
+        failed()
+            .because(format!("Neither {} nor {} is in {}.", files[0], files[1], folders.join(", ")))
+            .fix("Install the module, or name its file with `pkcs11Module` (--pkcs11-module).")
     })
 }
 

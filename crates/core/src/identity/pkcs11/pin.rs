@@ -3,12 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use cryptoki::error::RvError;
+use cryptoki::context::Function;
+use cryptoki::error::{Error, RvError};
 use cryptoki::slot::TokenInfo;
 
 use super::token::Token;
 use super::uri::Uri;
-use crate::config::{Material, Origin, Passphrase, in_words, permissions};
+use super::words::in_words;
+use crate::config::{Material, Origin, Passphrase, permissions};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::secret::Secret;
 
@@ -97,13 +99,14 @@ impl Pin {
 
     /// The token refuses it.
     pub(super) fn refused(&self, token: &Token, error: RvError, now: Option<&TokenInfo>) -> Failure {
+        let refusal = Error::Pkcs11(error, Function::Login);
         let failure = match error {
             RvError::PinLocked => return locked(token).at(self.origin.clone()),
             RvError::PinExpired => told(token, Code::PinWrong, "wants its PIN changed")
                 .fix("Change the PIN with the software of the token."),
             _ => told(token, Code::PinWrong, "refuses the PIN"),
         };
-        let failure = failure.at(self.origin.clone()).because(format!("Its module says {error:?}."));
+        let failure = failure.at(self.origin.clone()).because(in_words(&refusal)).cause(format!("{error:?}"));
         let failure = match now {
             Some(now) if now.user_pin_locked() => failure.because("It is locked now."),
             Some(now) if now.user_pin_final_try() => {
@@ -155,7 +158,8 @@ fn read(source: &str, origin: &Origin) -> Result<(Secret, Option<String>)> {
         Failure::new(Code::FileUnreadable, "The file of the PIN cannot be read")
             .at(path.display().to_string())
             .at(origin.to_string())
-            .because(in_words(&error))
+            .because_of(&error)
+            .fix("Correct `pin-source` in the URI, or set `passphrase` instead.")
     };
     let (bytes, file) = permissions::read(&path).map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
@@ -163,4 +167,5 @@ fn read(source: &str, origin: &Origin) -> Result<(Secret, Option<String>)> {
     Ok((Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()), note))
 }
 
-const LOG_IN: &str = "Log in once with the right PIN by other software (`pkcs11-tool --login --test`), which sets the count back; then start this again.";
+const LOG_IN: &str =
+    "Log in with the right PIN by other software (`pkcs11-tool --login --test`), which sets the count back.";

@@ -17,8 +17,11 @@ use crate::secret::Secret;
 /// # Errors
 /// `config-invalid-value` for something that is no such URI, `token-module-failed`, `token-missing`, `token-failed`.
 pub fn certificates_on_tokens(uri: &str) -> Result<Vec<(String, Option<CertificateFacts>)>> {
-    let uri = Uri::parse(&Secret::new(uri.to_owned()))
-        .map_err(|why| Failure::new(Code::ConfigInvalidValue, "The `pkcs11:` URI cannot be used").because(why))?;
+    let uri = Uri::parse(&Secret::new(uri.to_owned())).map_err(|why| {
+        Failure::new(Code::ConfigInvalidValue, "The `pkcs11:` URI cannot be used")
+            .because(why)
+            .fix("Write it as `p11tool --list-tokens` does: pkcs11:token=NAME;object=LABEL;id=%01.")
+    })?;
     let mut shown = Vec::new();
     for token in Token::all(&module::load(&uri, None)?, &uri)? {
         let all = token.open_publicly().and_then(|session| certificates(&session));

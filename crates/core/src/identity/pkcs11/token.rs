@@ -13,6 +13,7 @@ use super::alone::Alone;
 use super::module::Module;
 use super::pin::Pin;
 use super::uri::{Uri, written};
+use super::words::{cause, in_words};
 use crate::error::{Code, Failure, Result, quoted};
 
 /// A token of a module. It is the same one wherever it is put in.
@@ -163,7 +164,8 @@ impl Token {
                 _ => Failure::new(Code::TokenFailed, format!("The token {} cannot be used", quoted(&self.label)))
                     .at(self.uri.clone())
                     .at(self.module.path.display().to_string())
-                    .because(format!("Its module says: {}.", in_words(&error)))
+                    .because(in_words(&error))
+                    .cause(cause(&error))
                     .fix("Take the token out and put it back; then call again."),
             },
         }
@@ -181,7 +183,9 @@ pub(super) fn present(module: &Module) -> Result<Vec<Present>> {
     let slots = module.pkcs11.get_slots_with_token().map_err(|error| {
         Failure::new(Code::TokenFailed, "The PKCS#11 module does not tell its tokens")
             .at(module.path.display().to_string())
-            .because(format!("It says: {}.", in_words(&error)))
+            .because(in_words(&error))
+            .cause(cause(&error))
+            .fix("Restart what drives the token (pcscd, say), and start this again.")
     })?;
     // A token that is taken out between the two calls is not there.
     let tokens =
@@ -245,14 +249,6 @@ pub(super) fn listed(all: impl Iterator<Item = String>) -> String {
 fn is_about_pin(error: RvError) -> bool {
     use RvError::{PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked, PinTooWeak};
     matches!(error, PinExpired | PinIncorrect | PinInvalid | PinLenRange | PinLocked | PinTooWeak)
-}
-
-/// The name that PKCS#11 gives the error.
-pub(super) fn in_words(error: &Error) -> String {
-    match error {
-        Error::Pkcs11(error, function) => format!("{error:?} (from C_{function:?})"),
-        other => other.to_string(),
-    }
 }
 
 /// The tokens that refused a PIN, by their URIs, each with what it said: whatever module it is reached

@@ -50,9 +50,12 @@ pub(in crate::identity) fn locked(
             let failure = passphrase.suspicion().into_iter().fold(failure, Failure::because);
             let has_mac = file.mac.is_some();
             let why = if has_mac { "Its MAC does not match." } else { "It has no MAC, so it may as well be damaged." };
-            failure.because(why).fix(
-                "Correct what the reference in `passphrase` gives; `openssl pkcs12 -noout -in FILE` asks for it and tries it.",
-            )
+            // OpenSSL 3 reads the older ciphers when asked to.
+            let legacy = if encryption.contains("RC2") { " -legacy" } else { "" };
+            failure
+                .because(why)
+                .fix("Correct what the reference in `passphrase` gives.")
+                .fix(format!("`openssl pkcs12{legacy} -noout -in FILE` asks for the passphrase and tries it."))
         }
     }
 }

@@ -66,7 +66,7 @@ impl Stream {
             // Without it the agent must refuse (SPIFFE Workload Endpoint, section 3).
             .header("workload.spiffe.io", "true")
             .body(Full::new(Bytes::from_static(&[0; PREFIX])))
-            .map_err(|error| Lost::NotGrpc(error.to_string()))?;
+            .map_err(|_| Lost::NotGrpc("The request cannot be made".to_owned()))?;
         let response = sender.send_request(request).await.map_err(Lost::Broken)?;
         // An answer without messages has its status here ("Trailers-Only").
         if let Some(lost) = ended(response.headers()) {

@@ -58,7 +58,8 @@ impl Workload {
     pub(crate) fn open(settings: &Spiffe, wait: Duration) -> Result<Arc<Self>> {
         let failed = |error: std::io::Error| {
             Failure::new(Code::SystemFailed, "The stream of the Workload API cannot be started")
-                .because(format!("The system says: {error}."))
+                .because_of(&error)
+                .fix("End what uses up the processes and files of this user.")
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let state = Mutex::default();

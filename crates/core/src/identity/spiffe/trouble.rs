@@ -19,7 +19,8 @@ pub(super) fn explain(lost: &Lost, settings: &Spiffe) -> Failure {
             .because(said(&name_of(*status), words))
             .fix("Look into the log of the agent."),
         Lost::Broken(error) => unavailable("The connection to the SPIFFE agent broke", settings)
-            .because(format!("It says: {}.", quoted(&innermost(error).to_string())))
+            .because("What it sent is no HTTP/2, or it closed the connection.")
+            .cause(innermost(error))
             .fix("Look into the log of the agent, and check that the socket is that of the Workload API."),
         Lost::NotGrpc(why) => unavailable("What answers at the socket is no SPIFFE agent", settings)
             .because(format!("{}.", crate::error::plain(why)))
@@ -69,19 +70,19 @@ pub(super) fn no_such_id<'a>(ids: impl Iterator<Item = &'a str>, settings: &Spif
 }
 
 fn not_reached(error: &io::Error, settings: &Spiffe) -> Failure {
-    let (why, fix) = match error.kind() {
+    let failure = unavailable("The SPIFFE agent cannot be reached", settings);
+    match error.kind() {
         io::ErrorKind::NotFound => {
-            ("There is no such socket.".to_owned(), "Start the agent, or correct the path of the socket.")
+            failure.because("There is no such socket.").fix("Start the agent, or correct the path of the socket.")
         }
         io::ErrorKind::PermissionDenied => {
-            ("Permission is denied.".to_owned(), "Let the user that runs the host open the socket.")
+            failure.because("Permission is denied.").fix("Let the user that runs the host open the socket.")
         }
         io::ErrorKind::ConnectionRefused => {
-            ("Nobody listens at the socket; likely the agent has ended.".to_owned(), "Start the agent.")
+            failure.because("Nobody listens at the socket; likely the agent has ended.").fix("Start the agent.")
         }
-        _ => (format!("The system says: {error}."), "Correct the path of the socket."),
-    };
-    unavailable("The SPIFFE agent cannot be reached", settings).because(why).fix(fix)
+        _ => failure.because_of(error).fix("Correct the path of the socket."),
+    }
 }
 
 fn unavailable(what: &str, settings: &Spiffe) -> Failure {

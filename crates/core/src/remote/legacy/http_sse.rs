@@ -16,7 +16,7 @@ use crate::http::{Client, Method, Request};
 use crate::remote::answer;
 use crate::remote::events::Events;
 use crate::remote::message::{Id, Kind, Message};
-use crate::remote::refusal::{Refusal, not_mcp};
+use crate::remote::refusal::{Refusal, compressed, not_mcp};
 use crate::remote::{Asked, Outbox, Remote, headers};
 
 /// An open stream of the server, and where messages go.
@@ -45,7 +45,7 @@ impl Channel {
     /// `outbox`, but for answers.
     ///
     /// # Errors
-    /// As sending a request; `http-status`, `protocol-violation`, `redirect-refused` for a URL of
+    /// As sending a request; `http-*`, `not-mcp`, `protocol-violation`, `redirect-refused` for a URL of
     /// another origin, `timed-out`.
     pub(super) async fn open(client: &Client, outbox: &Outbox, limit: Duration) -> Result<Self> {
         let opened = tokio::time::timeout(limit, Self::connect(client)).await;
@@ -68,6 +68,10 @@ impl Channel {
         if !response.status.is_success() {
             return Err(Refusal::read(response).await.into_failure());
         }
+        if let (Some(coding), "text/event-stream") = (response.coding(), response.media_type().as_str()) {
+            return Err(compressed(response.asked(), &coding));
+        }
+        let place = response.asked();
         if response.media_type() != "text/event-stream" {
             return Err(not_mcp(response).await);
         }
@@ -78,7 +82,9 @@ impl Channel {
             }
         }
         Err(Failure::new(Code::ProtocolViolation, "The server's stream ended before it said where messages go")
-            .because("A server of HTTP+SSE (MCP 2024-11-05) names the URL first, in an event `endpoint`."))
+            .at(place)
+            .because("A server of HTTP+SSE (MCP 2024-11-05) names the URL first, in an event `endpoint`.")
+            .fix("Remove \"type\": \"sse\" if it is set, and check the path of the URL."))
     }
 
     /// Where messages go.
@@ -204,6 +210,7 @@ impl Remote {
 
 fn broken_off() -> Failure {
     Failure::new(Code::ConnectionLost, "The server ended its stream, on which the answer was to come")
+        .fix("Look into the server's log, and call again if the call may run twice.")
 }
 
 /// How long a server may take to accept what it has answered.

@@ -260,17 +260,19 @@ impl Remote {
         outbox: &Outbox,
     ) -> Result<()> {
         if let Some(error) = answer.part("/error") {
-            return Err(Failure::new(Code::SessionLost, "The server refuses a new session").evidence("error", error));
+            return Err(Failure::new(Code::SessionLost, "The server refuses a new session")
+                .fix("Look into the server's log.")
+                .evidence("error", error));
         }
         let revision = established.negotiated(answer);
         if revision != memory.revision {
-            return Err(Failure::new(Code::SessionLost, "The server now speaks another revision of MCP").because(
-                format!(
+            return Err(Failure::new(Code::SessionLost, "The server now speaks another revision of MCP")
+                .because(format!(
                     "It agreed on {} at first, and on {} now.",
                     crate::error::quoted(&memory.revision.unwrap_or_default()),
                     crate::error::quoted(&revision.unwrap_or_default())
-                ),
-            ));
+                ))
+                .fix("Have all servers behind that URL speak the same."));
         }
         if let Some(initialized) = &memory.initialized {
             self.deliver(established, initialized, outbox).await??;
@@ -282,11 +284,13 @@ impl Remote {
                 Exchanged::Answer(answer) => outbox.note(
                     &Failure::new(Code::ServerError, "The server's new session lacks something of the old one")
                         .because(format!("It answered `{}` with an error.", request.method().unwrap_or_default()))
+                        .fix("Look into the server's log.")
                         .evidence("error", answer.part("/error").unwrap_or_default()),
                 ),
                 Exchanged::Lost(answer) => {
                     answer?;
-                    return Err(Failure::new(Code::SessionLost, "The server lost its new session at once"));
+                    return Err(Failure::new(Code::SessionLost, "The server lost its new session at once")
+                        .fix("Have the proxy before several servers send each session to one of them."));
                 }
             }
         }

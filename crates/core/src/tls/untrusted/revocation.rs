@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::Untrusted;
-use crate::error::{Code, Failure, quoted};
+use crate::error::{Code, Failure, brief, quoted};
 use crate::identity::facts::date;
 use crate::trust::{NotSigned, Revoked, Unusable};
 
@@ -12,7 +12,7 @@ pub(super) fn revoked(server: &Untrusted<'_>, revoked: &Revoked) -> Failure {
     let leaf = server.chain.first().is_some_and(|leaf| leaf.serial == revoked.serial && leaf.issuer == revoked.issuer);
     let whose = if leaf { "The certificate" } else { "A CA above the certificate" };
     let since = revoked.since.map_or_else(String::new, |since| format!(" on {}", date(since, now)));
-    let failure = Failure::new(Code::ServerRevoked, format!("{whose} of {} is revoked", server.target))
+    let failure = Failure::new(Code::ServerRevoked, format!("{whose} of {} is revoked", brief(server.target)))
         .at(revoked.place.clone())
         .because(format!(
             "{} (serial number {}) was revoked{since} by {}.",
@@ -31,7 +31,7 @@ pub(super) fn revoked(server: &Untrusted<'_>, revoked: &Revoked) -> Failure {
 
 /// No list says anything of it.
 pub(super) fn not_covered(server: &Untrusted<'_>, issuer: &str, in_part: bool) -> Failure {
-    let what = format!("Nothing says whether the certificate of {} is revoked", server.target);
+    let what = format!("Nothing says whether the certificate of {} is revoked", brief(server.target));
     let failure = Failure::new(Code::RevocationUnknown, what).evidence("issuer", issuer);
     if in_part {
         return failure
@@ -48,14 +48,17 @@ pub(super) fn not_covered(server: &Untrusted<'_>, issuer: &str, in_part: bool) -
 
 /// It is its own issuer.
 pub(super) fn own_issuer(server: &Untrusted<'_>) -> Failure {
-    Failure::new(Code::RevocationUnknown, format!("No revocation list can cover the certificate of {}", server.target))
-        .because(format!("It is {}, signed by itself, and believed because `ca` holds it.", server.subject()))
-        .fix("Remove `crl`; to revoke the certificate, remove it from `ca`.")
+    Failure::new(
+        Code::RevocationUnknown,
+        format!("No revocation list can cover the certificate of {}", brief(server.target)),
+    )
+    .because(format!("It is {}, signed by itself, and believed because `ca` holds it.", server.subject()))
+    .fix("Remove `crl`; to revoke the certificate, remove it from `ca`.")
 }
 
 pub(super) fn out_of_date(server: &Untrusted<'_>, issuer: &str, since: OffsetDateTime, place: &str) -> Failure {
     let since = date(since, OffsetDateTime::now_utc());
-    Failure::new(Code::CrlStale, format!("The revocation list for {} is out of date", server.target))
+    Failure::new(Code::CrlStale, format!("The revocation list for {} is out of date", brief(server.target)))
         .at(place)
         .because(format!("The list of {} was to be replaced on {since}.", quoted(issuer)))
         .fix("Fetch the list of that CA anew.")
@@ -66,7 +69,8 @@ pub(super) fn out_of_date(server: &Untrusted<'_>, issuer: &str, since: OffsetDat
 pub(super) fn unusable(server: &Untrusted<'_>, issuer: &str, why: Unusable, place: &str) -> Failure {
     let issuer = quoted(issuer);
     let failure =
-        Failure::new(Code::CrlInvalid, format!("The revocation list for {} cannot be used", server.target)).at(place);
+        Failure::new(Code::CrlInvalid, format!("The revocation list for {} cannot be used", brief(server.target)))
+            .at(place);
     match why {
         Unusable::Signature(NotSigned::OtherKey) => {
             failure.because(format!("Its signature is not by the key of the CA that it names, {issuer}."))

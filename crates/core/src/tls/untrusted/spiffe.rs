@@ -1,12 +1,12 @@
 //! Explains a server that is not the one with the expected SPIFFE ID.
 
 use super::Untrusted;
-use crate::error::{Code, Failure, first_few, quoted};
+use crate::error::{Code, Failure, brief, first_few, quoted};
 use crate::trust::{NotTheServer, SpiffeTrust};
 
 /// The certificate has another SPIFFE ID, or none.
 pub(super) fn not_the_server(server: &Untrusted<'_>, why: &NotTheServer) -> Failure {
-    let target = server.target;
+    let target = brief(server.target);
     let expected = server.tls.trust.spiffe().map(SpiffeTrust::expected).unwrap_or_default();
     match why {
         NotTheServer::Other(id) => {
@@ -30,7 +30,7 @@ pub(super) fn not_the_server(server: &Untrusted<'_>, why: &NotTheServer) -> Fail
 
 /// The right ID, signed by nobody who may.
 pub(super) fn unknown_issuer(server: &Untrusted<'_>) -> Failure {
-    let what = format!("The certificate of {} is not signed by its trust domain", server.target);
+    let what = format!("The certificate of {} is not signed by its trust domain", brief(server.target));
     let failure = Failure::new(Code::ServerIssuerUnknown, what);
     let (Some(last), Some(spiffe)) = (server.chain.last(), server.tls.trust.spiffe()) else { return failure };
     let names = first_few(&spiffe.subjects().iter().map(|name| quoted(name)).collect::<Vec<_>>());

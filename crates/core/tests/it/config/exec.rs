@@ -59,7 +59,7 @@ fn of_the_wrong_kind_or_without_a_program() {
         (r#"{ "command": "x" }"#, "why: It is an object; a list of texts in quotation marks is expected."),
     ] {
         let told = refused(with(&format!(r#""tls": {{ "exec": {value} }}"#)));
-        assert!(told.starts_with("config-invalid-value:") && told.ends_with(why), "{told}");
+        assert!(told.starts_with("config-invalid-value:") && told.contains(why), "{told}");
     }
     for value in ["[]", r#"[""]"#] {
         let told = refused(with(&format!(r#""tls": {{ "exec": {value} }}"#)));

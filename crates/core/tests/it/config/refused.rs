@@ -16,6 +16,7 @@ fn unknown_key_of_tls() {
     config-unknown-key: `mcp.corp.tls.fingerprint` is not a setting
     at: [dir]/config.jsonc:3, mcp.corp.tls.fingerprint
     why: The settings here are `ca`, `cert`, `crl`, `exec`, `key`, `keyExchange`, `minVersion`, `passphrase`, `pins`, `pkcs11Module`, `serverName`, `spiffe` and `systemRoots`.
+    fix: Remove it.
     ");
 }
 
@@ -77,16 +78,19 @@ fn values_of_the_wrong_kind() {
     config-invalid-value: `mcp.corp.headers.X-Team` has a value of the wrong kind
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
     why: It is a number; text in quotation marks is expected.
+    fix: Write text in quotation marks.
     ");
     assert_snapshot!(refused(r#"{ "mcp": { "corp": "https://corp.example" } }"#), @"
     config-invalid-value: `mcp.corp` has a value of the wrong kind
     at: [dir]/config.jsonc:1, mcp.corp
     why: It is text; an object is expected.
+    fix: Write an object.
     ");
     assert_snapshot!(refused(r#"{ "mcp": [] }"#), @"
     config-invalid-value: `mcp` has a value of the wrong kind
     at: [dir]/config.jsonc:1, mcp
     why: It is a list; an object of entries by name is expected.
+    fix: Write an object of entries by name.
     ");
     assert_snapshot!(refused(with(r#""type": "local""#)), @r#"
     config-invalid-value: `mcp.corp.type` is not a transport known here
@@ -224,13 +228,13 @@ fn files_that_are_not_a_configuration() {
     assert_snapshot!(refused("{ \"mcp\": {\n  \"é\": 1,\n  corp: {} } }"), @"
     config-syntax: The configuration file is not valid JSON
     at: [dir]/config.jsonc:3
-    why: Expected string for object property, at column 3
+    why: The name of a key is missing, or not in double quotes, at column 3.
     fix: Mend the syntax there. Comments and trailing commas are allowed.
     ");
     assert_snapshot!(refused("{ \"mcp\": { \"corp\": { \"url\": \"https"), @"
     config-syntax: The configuration file is not valid JSON
     at: [dir]/config.jsonc:1
-    why: Unterminated string literal, at column 29
+    why: Text has no closing double quote, at column 29.
     fix: Mend the syntax there. Comments and trailing commas are allowed.
     ");
     assert_snapshot!(refused(b"{ \"mcp\": \"\xff\" }"), @"
@@ -240,7 +244,7 @@ fn files_that_are_not_a_configuration() {
     ");
     assert!(refused("{ 'mcp': {} }").starts_with("config-syntax"));
     assert!(refused(r#"{ "mcp": {} "servers": {} }"#).starts_with("config-syntax"));
-    assert!(refused("[".repeat(1 << 16)).contains("depth"));
+    assert!(refused("[".repeat(1 << 16)).contains("within each other"));
 }
 
 #[test]
@@ -260,11 +264,13 @@ fn entries_that_cannot_be_used() {
     config-no-such-entry: There is no entry `corp`
     at: [dir]/config.jsonc
     why: The entries are `staging` and `other`.
+    fix: Name one of the entries, or write this one.
     ");
     assert_snapshot!(refused(r#"{ "mcp": {} }"#), @"
     config-no-such-entry: There is no entry `corp`
     at: [dir]/config.jsonc
     why: There are no entries at all.
+    fix: Write the entry, or give a URL.
     ");
     assert_snapshot!(refused(with(r#""enabled": false"#)), @r#"
     config-disabled: The entry `corp` is disabled
@@ -293,5 +299,6 @@ fn a_file_that_cannot_be_read() {
     config-unreadable: The configuration file cannot be read
     at: [dir]
     why: It is a folder.
+    fix: Let the user that runs the host read it, or name another file with --config.
     ");
 }

@@ -40,7 +40,7 @@ fn urls() {
     assert_snapshot!(url("https://corp.example:99999/"), @"
     config-invalid-value: The URL of the server cannot be used
     at: [dir]/config.jsonc:1, mcp.corp.url
-    why: As a URL it is wrong: invalid port number.
+    why: Its port is no number from 0 to 65535.
     fix: Write https://HOST/PATH.
     ");
     assert_snapshot!(refused(r#"{ "mcp": { "corp": { "headers": {} } } }"#), @r#"
@@ -63,17 +63,20 @@ fn references_without_a_value() {
     fix: Set MCP_MTLS_SURELY_UNSET where the host passes it on (its `env` setting), or use {file:…}.
     ");
     assert_snapshot!(refused(with(r#""headers": { "X-Team": "{file:none}" }"#)), @"
-    reference-unresolved: The file `[dir]/none` of a reference cannot be read
+    reference-unresolved: The file `none` of a reference cannot be read
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    at: [dir]/none
     why: There is no such file.
+    fix: Correct the path, or put the file there.
     ");
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("me.p12");
     std::fs::write(&binary, [0x30, 0x82]).unwrap();
     let told = refused(with(&format!(r#""tls": {{ "cert": "{{file:{}}}" }}"#, binary.display())));
     assert_snapshot!(told.replace(folder.path().to_str().unwrap(), "[folder]"), @"
-    reference-unresolved: The file `[folder]/me.p12` of a reference cannot be read
+    reference-unresolved: The file `me.p12` of a reference cannot be read
     at: [dir]/config.jsonc:3, mcp.corp.tls.cert
+    at: [folder]/me.p12
     why: It is not UTF-8 text.
     fix: Name a certificate or key in DER or PKCS#12 by its path alone, without `{file:…}`, which gives text.
     ");
@@ -81,6 +84,7 @@ fn references_without_a_value() {
     reference-unresolved: The command `[dir]/none` of a reference failed
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
     why: There is no such file.
+    fix: Write its absolute path, and check that it can be run.
     ");
     assert_snapshot!(refused(with(r#""headers": { "X-Team": "{command:sh -c 'x}" }"#)), @"
     reference-unresolved: The command of a reference cannot be read
@@ -95,6 +99,7 @@ fn references_without_a_value() {
     assert_snapshot!(refused(with(r#""headers": { "X-Team": "{env:}" }"#)), @"
     reference-unresolved: `{env:}` names nothing
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
+    fix: Write a name behind the colon.
     ");
     assert_snapshot!(refused(with(r#""headers": { "X-Team": "Bearer {env:TEAM" }"#)), @"
     reference-unresolved: The reference `{env…` is not closed
@@ -119,6 +124,7 @@ fn headers() {
     config-invalid-value: “X Team” is not a header name
     at: [dir]/config.jsonc:3, mcp.corp.headers.X Team
     why: Names are letters, digits and hyphens (RFC 9110, section 5.1).
+    fix: Correct the name.
     ");
     assert_snapshot!(headers(r#""Mcp-Session-Id": "a""#), @"
     config-invalid-value: The header `Mcp-Session-Id` cannot be set
@@ -130,6 +136,7 @@ fn headers() {
     config-invalid-value: The value of the header `X-Team` cannot be sent
     at: [dir]/config.jsonc:3, mcp.corp.headers.X-Team
     why: It holds a line break, a control character or text beyond ASCII.
+    fix: Correct what the reference gives, or the text.
     ");
     for ours in
         ["Host", "content-length", "Transfer-Encoding", "MCP-Protocol-Version", "Last-Event-ID", "Connection", "TE"]
@@ -149,6 +156,7 @@ fn material_that_names_nothing() {
     config-invalid-value: `ca` is neither a path nor PEM text
     at: [dir]/config.jsonc:3, mcp.corp.tls.ca
     why: It has several lines and no `-----BEGIN` line.
+    fix: Name a file, or write the whole PEM text.
     ");
     let base64 = format!("MIGH{}", "Aa0+".repeat(30));
     let failure = entry(&format!(r#""tls": {{ "cert": "me.pem", "key": "{base64}" }}"#)).unwrap_err();
@@ -222,6 +230,7 @@ fn tokens() {
     config-invalid-value: `ca` is neither a path nor PEM text
     at: [dir]/config.jsonc:3, mcp.corp.tls.ca
     why: It is a `pkcs11:` URI, and those are for `cert` and `key` alone.
+    fix: Name a file.
     ");
     assert_snapshot!(tls(r#""cert": "pkcs11:token=a?pin-value=1234""#), @"
     config-invalid-value: The URI in `cert` gives the PIN of the token

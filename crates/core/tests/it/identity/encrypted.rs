@@ -204,7 +204,8 @@ fn passphrases_that_are_missing_wrong_or_needless() {
     at: the setting tls.key
     at: the setting tls.passphrase
     why: Its encryption is PBKDF2 with HMAC-SHA-256 (2048 rounds) and AES-256-CBC.
-    fix: Correct what the reference in `passphrase` gives; `openssl pkey -noout -in FILE` asks for it and tries it.
+    fix: Correct what the reference in `passphrase` gives.
+    fix: `openssl pkey -noout -in FILE` asks for the passphrase and tries it.
     ");
     let empty = told(&pki, &unlock(cert, Some(text(&key)), "").unwrap_err());
     assert!(empty.contains("why: The passphrase is empty."), "{empty}");

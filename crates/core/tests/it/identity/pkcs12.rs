@@ -169,7 +169,8 @@ fn a_passphrase_that_is_missing_wrong_or_needless() {
     at: the setting tls.passphrase
     why: Its protection is PBE-SHA1-RC2-40 (2048 rounds), PBE-SHA1-3DES (2048 rounds), a MAC of HMAC-SHA-1 (2048 rounds).
     why: Its MAC does not match.
-    fix: Correct what the reference in `passphrase` gives; `openssl pkcs12 -noout -in FILE` asks for it and tries it.
+    fix: Correct what the reference in `passphrase` gives.
+    fix: `openssl pkcs12 -legacy -noout -in FILE` asks for the passphrase and tries it.
     ");
     assert!(told(unlock(text(&file), None, "")).contains("why: The passphrase is empty."));
     let file = copy("openssl-no-mac.p12");
@@ -237,14 +238,14 @@ fn a_file_without_a_key_or_without_a_certificate() {
     at: [dir]/alice.p12
     at: the setting tls.cert
     why: `key` is not set, and the PKCS#12 file holds a certificate.
-    fix: Add the private key as `key`.
+    fix: Set `key` (--key) to the private key of that certificate.
     ");
     assert_snapshot!(told("openssl-key-alone.p12"), @"
-    material-invalid: There is no certificate in what `cert` names
+    material-invalid: `cert` names a private key, and no certificate
     at: [dir]/alice.p12
     at: the setting tls.cert
     why: It holds a private key.
-    fix: Name the file of the certificate.
+    fix: Name the certificate as `cert`, and this file as `key`.
     ");
     let key = fixture("openssl-key-alone.p12");
     let identity = unlock(text(&fixture("p256.pem")), Some(text(&key)), PASSPHRASE).unwrap();

@@ -257,7 +257,7 @@ fn a_program_that_fails_is_told_with_its_last_words() {
     exec-failed: The program of `exec` failed
     at: sh
     at: the setting tls.exec
-    why: It ended with exit status: 3.
+    why: It ended with the exit status 3.
     why: The last line that it wrote on stderr: “[31mno role agent”.
     fix: Run it in a terminal to see all that it says.
     ");
@@ -265,7 +265,7 @@ fn a_program_that_fails_is_told_with_its_last_words() {
     exec-failed: The program of `exec` failed
     at: sh
     at: the setting tls.exec
-    why: It ended with exit status: 1.
+    why: It ended with the exit status 1.
     why: It wrote nothing on stderr.
     fix: Run it in a terminal to see all that it says.
     ");
@@ -275,7 +275,7 @@ fn a_program_that_fails_is_told_with_its_last_words() {
     exec-failed: The program of `exec` failed
     at: sh
     at: the setting tls.exec
-    why: It ended with signal: 9 (SIGKILL).
+    why: The signal 9 ended it.
     why: It wrote nothing on stderr.
     fix: Run it in a terminal to see all that it says.
     ");

@@ -38,10 +38,11 @@ fn files_without_an_end_are_refused_and_pipes_are_read() {
     std::fs::File::create(&sparse).unwrap().set_len(4 << 40).unwrap();
     let large = load(text(&sparse), None).unwrap_err();
     assert_snapshot!(told(&pki, &large), @"
-    file-unreadable: The certificate file cannot be read
+    file-unreadable: The certificate file sparse cannot be read
     at: [dir]/sparse
     at: the setting tls.cert
     why: It has more than 64 MiB.
+    fix: Name another file, or mend this one.
     ");
     let pipe = pki.dir().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
@@ -62,10 +63,11 @@ fn what_is_told_of_a_file_is_short_whatever_it_holds() {
     at: [dir]/identity
     at: the setting tls.cert
     why: It holds more than 1,000 certificates, keys and other things.
+    fix: Name a file that holds only what is needed.
     ");
     let many: String = (0..900).map(|number| block(&format!("A{number}"))).collect();
     assert_snapshot!(cert(&pki, format!("{}{}{many}", block("PUBLIC KEY"), block("PUBLIC KEY"))), @"
-    material-invalid: There is no certificate in what `cert` names
+    material-invalid: `cert` names a public key (2…med “A3” and 896 other things, and no certificate
     at: [dir]/identity
     at: the setting tls.cert
     why: It holds a public key (2 times), a block named “A0”, a block named “A1”, a block named “A2”, a block named “A3” and 896 other things.
@@ -78,7 +80,7 @@ fn files_that_cannot_be_read() {
     let pki = Pki::new();
     let missing = load(text(&pki.dir().join("none.pem")), None).unwrap_err();
     assert_snapshot!(told(&pki, &missing), @"
-    file-unreadable: The certificate file cannot be read
+    file-unreadable: There is no certificate file none.pem
     at: [dir]/none.pem
     at: the setting tls.cert
     why: There is no such file.
@@ -87,7 +89,7 @@ fn files_that_cannot_be_read() {
     let alice = pki.client("alice");
     let missing = load(text(&alice.cert_file), Some(text(&pki.dir().join("none.key")))).unwrap_err();
     assert_snapshot!(told(&pki, &missing), @"
-    file-unreadable: The private key file cannot be read
+    file-unreadable: There is no private key file none.key
     at: [dir]/none.key
     at: the setting tls.key
     why: There is no such file.
@@ -95,10 +97,11 @@ fn files_that_cannot_be_read() {
     ");
     let folder = load(text(pki.dir()), None).unwrap_err();
     assert_snapshot!(told(&pki, &folder), @"
-    file-unreadable: The certificate file cannot be read
+    file-unreadable: `cert` names a folder, and no certificate file
     at: [dir]
     at: the setting tls.cert
     why: It is a folder.
+    fix: Name the file in it.
     ");
 }
 
@@ -123,37 +126,39 @@ fn what_is_no_certificate() {
     let pki = Pki::new();
     let alice = pki.client("alice");
     assert_snapshot!(cert(&pki, ""), @"
-    material-invalid: There is no usable certificate in what `cert` names
+    material-invalid: The certificate that `cert` names is empty
     at: [dir]/identity
     at: the setting tls.cert
     why: It is empty.
+    fix: Write it anew; whatever made the file has failed.
     ");
     assert_snapshot!(cert(&pki, "not a certificate"), @"
     material-invalid: There is no usable certificate in what `cert` names
     at: [dir]/identity
     at: the setting tls.cert
     why: It is neither PEM (there is no `-----BEGIN` line), nor a certificate, key or revocation list in DER, nor PKCS#12.
+    fix: Name a file in PEM, DER or PKCS#12.
     ");
     assert_snapshot!(cert(&pki, block("CERTIFICATE REQUEST")), @"
-    material-invalid: There is no certificate in what `cert` names
+    material-invalid: `cert` names a certificate request (CSR), and no certificate
     at: [dir]/identity
     at: the setting tls.cert
     why: It holds a certificate request (CSR).
-    fix: Name the file of the certificate.
+    fix: Name the certificate that the CA has made of this request.
     ");
     assert_snapshot!(cert(&pki, &alice.key_pem), @"
-    material-invalid: There is no certificate in what `cert` names
+    material-invalid: `cert` names a private key, and no certificate
     at: [dir]/identity
     at: the setting tls.cert
     why: It holds a private key.
-    fix: Name the file of the certificate.
+    fix: Name the certificate as `cert`, and this file as `key`.
     ");
     assert_snapshot!(cert(&pki, format!("{}{}", block("PUBLIC KEY"), alice.key_encrypted_pem("hunter2", 10))), @"
-    material-invalid: There is no certificate in what `cert` names
+    material-invalid: `cert` names an encrypted private key and a public key, and no certificate
     at: [dir]/identity
     at: the setting tls.cert
     why: It holds an encrypted private key and a public key.
-    fix: Name the file of the certificate.
+    fix: Name the certificate as `cert`, and this file as `key`.
     ");
     assert_snapshot!(cert(&pki, block("CERTIFICATE")), @"
     material-invalid: There is no usable certificate in what `cert` names
@@ -181,24 +186,25 @@ fn what_is_no_certificate() {
 fn what_is_no_key() {
     let pki = Pki::new();
     assert_snapshot!(key(&pki, pki.client("bob").cert_pem), @"
-    material-invalid: There is no private key in what `key` names
+    material-invalid: `key` names a certificate, and no private key
     at: [dir]/key
     at: the setting tls.key
     why: It holds a certificate.
-    fix: Name the file of the private key.
+    fix: Name the private key as `key`, and this file as `cert`.
     ");
     assert_snapshot!(key(&pki, block("PUBLIC KEY")), @"
-    material-invalid: There is no private key in what `key` names
+    material-invalid: `key` names a public key, and no private key
     at: [dir]/key
     at: the setting tls.key
     why: It holds a public key.
-    fix: Name the file of the private key.
+    fix: Name the private key that this public key belongs to.
     ");
     assert_snapshot!(key(&pki, ""), @"
-    material-invalid: There is no usable private key in what `key` names
+    material-invalid: The private key that `key` names is empty
     at: [dir]/key
     at: the setting tls.key
     why: It is empty.
+    fix: Write it anew; whatever made the file has failed.
     ");
     assert!(key(&pki, block("OPENSSH PRIVATE KEY")).contains("It holds an OpenSSH key."));
 }
@@ -213,7 +219,7 @@ fn certificate_and_key_that_do_not_belong_together() {
     at: [dir]/alice.pem
     at: the setting tls.cert
     why: `key` is not set, and the certificate file holds no key.
-    fix: Add the private key as `key`.
+    fix: Set `key` (--key) to the private key of that certificate.
     ");
     let mismatch = load(text(&alice.cert_file), Some(text(&bob.key_file))).unwrap_err();
     assert_snapshot!(told(&pki, &mismatch), @"

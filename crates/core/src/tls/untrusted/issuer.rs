@@ -1,0 +1,69 @@
+//! Explains a server whose certificate leads to no trusted root. One verdict of the verifier has several causes,
+//! which what was presented tells apart.
+
+use super::Untrusted;
+use crate::error::{Code, Failure, brief, first_few, quoted};
+use crate::identity::facts::{CertificateFacts, may_be_below};
+use crate::tls::Peer;
+
+pub(super) fn unknown(server: &Untrusted<'_>) -> Failure {
+    let of = |code, what: &str| Failure::new(code, format!("The certificate of {} {what}", brief(server.target)));
+    let Some(leaf) = server.chain.first() else { return of(Code::ServerIssuerUnknown, "is signed by an unknown CA") };
+    let issuer = quoted(&server.chain.last().unwrap_or(leaf).issuer);
+    if leaf.self_issued {
+        let failure = of(Code::ServerSelfSigned, "is signed by itself").because(format!("It is {}.", server.subject()));
+        return with_trusted(server, failure)
+            .fix("Get the certificate from whoever runs the server, and set `ca` (--ca) to it.")
+            .fix(fetch(server, "What the server presents can be saved, to be compared with the owner's"))
+            .evidence("issuer", leaf.issuer.clone());
+    }
+    if server.chain.len() > 1 {
+        let failure = of(Code::ServerIssuerUnknown, "is signed by an unknown CA").because(format!(
+            "It is {}, issued by {}, and the chain ends at the issuer {issuer}.",
+            server.subject(),
+            quoted(&leaf.issuer)
+        ));
+        return with_trusted(server, failure)
+            .fix(format!("Set `ca` (--ca) to the certificate of {}.", brief(&issuer)))
+            .fix(fetch(server, "What it presents of that CA can be saved, to be compared with the owner's"))
+            .evidence("issuer", leaf.issuer.clone());
+    }
+    let alone =
+        format!("It is {}, and comes alone; of its issuer {issuer} the server presents nothing.", server.subject());
+    let failure = if is_below_a_trusted_one(server, leaf) {
+        with_trusted(server, of(Code::ServerChainIncomplete, "comes without its intermediate").because(alone))
+            .because("The issuer has the name of one below them; likely it is the missing link.")
+            .fix("Have the server send the intermediate certificates too.")
+            .fix(format!("Or set `ca` (--ca) to the certificate of {}.", brief(&issuer)))
+    } else {
+        with_trusted(server, of(Code::ServerIssuerUnknown, "is signed by an unknown CA").because(alone))
+            .fix(format!("Set `ca` (--ca) to the certificate of {}, or of the root above.", brief(&issuer)))
+            .fix("If that root is trusted already, have the server send the intermediate certificates too.")
+    };
+    failure.evidence("issuer", leaf.issuer.clone())
+}
+
+/// Whether the issuer has the name of a CA below one of `ca`. Nothing proves it: it was not presented.
+fn is_below_a_trusted_one(server: &Untrusted<'_>, leaf: &CertificateFacts) -> bool {
+    let names = server.tls.trust.names();
+    names.iter().all(|name| *name != leaf.issuer_der) && names.iter().any(|name| may_be_below(&leaf.issuer_der, name))
+}
+
+/// Says what is trusted instead.
+fn with_trusted(server: &Untrusted<'_>, failure: Failure) -> Failure {
+    let trust = &server.tls.trust;
+    let Some((file, subjects)) = trust.source() else {
+        return failure.because("Only the system's roots are trusted, and they do not have it.");
+    };
+    let names = first_few(&subjects.iter().map(|name| quoted(name)).collect::<Vec<_>>());
+    let system = if trust.trusts_system() { " The system's roots do not have it either." } else { "" };
+    failure.because(format!("`ca` ({file}) holds {names}.{system}"))
+}
+
+fn fetch(server: &Untrusted<'_>, why: &str) -> String {
+    let name = match (&server.tls.options.server_name, server.peer) {
+        (Some(name), Peer::Server) => format!(" --server-name {name}"),
+        _ => String::new(),
+    };
+    format!("{why}: mcp-mtls certs fetch {}{name} --out FILE.", server.target)
+}
