@@ -6,6 +6,7 @@
 mod certs;
 mod connect;
 mod demo;
+mod doctor;
 mod explain;
 mod generate;
 mod journal;
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Connect a host to a remote server: what a host runs, speaking MCP on stdin and stdout.
     Connect(Box<connect::ConnectArgs>),
+    /// Find out what is wrong with an entry or a server, and what to do: every step of the way, one at a time.
+    Doctor(Box<doctor::DoctorArgs>),
     /// Make certificates for development, and look at any certificate or key.
     Certs(certs::CertsArgs),
     /// See all of it work on this machine: certificates, a server, a host, and refusals.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     };
     let wants_json = match &command {
         Command::Certs(args) => args.json,
+        Command::Doctor(args) => args.json,
         Command::Explain(args) => args.json,
         _ => false,
     };
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
 fn run(command: Command, started: Instant) -> Result<ExitCode> {
     match command {
         Command::Connect(args) => return connect::run(*args, started),
+        Command::Doctor(args) => return doctor::run(*args),
         Command::Certs(args) => certs::run(args)?,
         Command::Demo(args) => on_runtime(demo::run(args))?,
         Command::Explain(args) => explain::run(&args)?,

@@ -21,10 +21,20 @@ pub(crate) fn answer(text: &str) {
     print(&mut io::stdout().lock(), text);
 }
 
+/// The same where stdout has been taken away from others.
+pub(crate) fn answer_on(stdout: &mut impl Write, text: &str) {
+    print(stdout, text);
+}
+
 /// Prints what was asked for as JSON.
 pub(crate) fn json(value: &impl Serialize) {
+    answer(&json_text(value));
+}
+
+/// What was asked for as JSON.
+pub(crate) fn json_text(value: &impl Serialize) -> String {
     // Values of ours always serialize: their keys are strings, and they hold no numbers that JSON lacks.
-    answer(&serde_json::to_string_pretty(value).unwrap_or_default());
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// Prints what a person should know beside the answer.
@@ -84,13 +94,51 @@ impl Notes {
     }
 }
 
+/// How far a longer work is, on stderr when that is a terminal; gone when it is dropped.
+pub(crate) struct Progress {
+    of: usize,
+    shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn of(of: usize) -> Self {
+        Self { of, shown: io::stderr().is_terminal() }
+    }
+
+    pub(crate) fn show(&self, done: usize) {
+        if self.shown {
+            hint(&format!("\rexamined {done} of {} ...", self.of));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            // Over the line, and back to its beginning.
+            hint(&format!("\r{:width$}\r", "", width = WIDTH - 1));
+        }
+    }
+}
+
+/// Writes what is no line of its own.
+fn hint(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Tells a program why it could not be done.
 pub(crate) fn failure_json(failure: &Failure) {
+    answer(&failure_json_text(failure));
+}
+
+/// Why it could not be done, for a program.
+pub(crate) fn failure_json_text(failure: &Failure) -> String {
     #[derive(Serialize)]
     struct Answer<'a> {
         error: &'a Failure,
     }
-    json(&Answer { error: failure });
+    json_text(&Answer { error: failure })
 }
 
 /// Prints help, the version, or what is wrong with the command line.
@@ -153,6 +201,12 @@ pub(crate) fn beside(label: &str, columns: usize, text: &str) -> String {
     format!("{label}{}", text.get(columns..).unwrap_or_default())
 }
 
+/// A text behind so many blanks and its label.
+pub(crate) fn labelled(name: &str, ink: Ink, text: &str, indent: usize, paint: Paint) -> String {
+    let label = format!("{:indent$}{name}: ", "");
+    beside(&paint.ink(ink, &label), label.len(), text)
+}
+
 /// The text in lines that fit, each behind so many blanks.
 pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     let blanks = " ".repeat(indent);
@@ -212,28 +266,35 @@ fn shell(argument: &str) -> Cow<'_, str> {
 }
 
 fn painted(failure: &Failure, paint: Paint) -> String {
+    failure_within("error", Ink::Bad, failure, 0, paint)
+}
+
+/// A failure behind so many blanks, under the name of what it is here.
+pub(crate) fn failure_within(name: &str, ink: Ink, failure: &Failure, indent: usize, paint: Paint) -> String {
     let facts = failure.facts();
+    let width = name.len() + 2;
     let mut lines = Vec::new();
     let mut tell = |name: &str, ink: Ink, values: &[String]| {
-        let label = format!("{:>width$} ", format!("{name}:"), width = LABEL - 1);
         for (at, value) in values.iter().enumerate() {
-            let label = if at == 0 { paint.ink(ink, &label) } else { " ".repeat(LABEL).into() };
-            lines.push(beside(&label, LABEL, value));
+            let label = if at == 0 { format!("{name}: ") } else { String::new() };
+            let label = format!("{:indent$}{label:>width$}", "");
+            let label = if at == 0 { paint.ink(ink, &label) } else { label.as_str().into() };
+            lines.push(beside(&label, indent + width, value));
         }
     };
-    tell("error", Ink::Bad, std::slice::from_ref(&facts.what));
+    tell(name, ink, std::slice::from_ref(&facts.what));
     tell("where", Ink::Faint, &facts.place);
     tell("why", Ink::Faint, &facts.why);
     tell("fix", Ink::Good, &facts.fix);
-    tell("code", Ink::Faint, &code(facts.code));
+    tell("code", Ink::Faint, &code(facts.code, indent + width));
     lines.join("\n")
 }
 
 /// The code, and the command that explains it: to be copied, so never broken over two lines.
-fn code(code: Code) -> Vec<String> {
+fn code(code: Code, columns: usize) -> Vec<String> {
     let more = format!("(mcp-mtls explain {code})");
     let line = format!("{code} {more}");
-    if LABEL + line.len() <= WIDTH { vec![line] } else { vec![code.to_string(), more] }
+    if columns + line.len() <= WIDTH { vec![line] } else { vec![code.to_string(), more] }
 }
 
 /// <https://no-color.org>, and terminals that know no colour.
@@ -255,9 +316,6 @@ const NOTES_TIME: Duration = Duration::from_millis(20);
 
 /// What ends a line of a command that goes on.
 const CONTINUED: &str = " \\";
-
-/// The width of `error: ` and of the labels that stand under it.
-const LABEL: usize = 7;
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ pub(crate) fn input() -> Result<Box<dyn AsyncRead + Unpin>> {
     Ok(Box::new(tokio::io::stdin()))
 }
 
-/// Stdout, for protocol messages alone.
+/// Stdout, for protocol messages, or an answer, alone.
 pub(crate) struct Output {
     #[cfg(unix)]
     fd: std::os::fd::OwnedFd,
@@ -30,6 +30,14 @@ impl Output {
         return direct::take().map(|fd| Self { fd }).map_err(|error| unusable("stdout", &error));
         #[cfg(not(unix))]
         Ok(Self {})
+    }
+
+    /// The same for an answer that is written at the end.
+    pub(crate) fn into_write(self) -> Box<dyn io::Write> {
+        #[cfg(unix)]
+        return Box::new(std::fs::File::from(self.fd));
+        #[cfg(not(unix))]
+        Box::new(io::stdout())
     }
 
     /// As [`input`].

@@ -4,6 +4,7 @@ pub mod bridge;
 pub mod config;
 #[cfg(feature = "devcerts")]
 pub mod devcerts;
+pub mod doctor;
 pub mod error;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;

@@ -31,4 +31,6 @@ pub use pki::{Client, KeyKind, Pki, ServerIdentity};
 pub use plain::PlainClient;
 pub use proxy::{ConnectProxy, Socks5Proxy};
 pub use relay::Relay;
-pub use server::{ClientAuth, Connection, Outcome, RawServer, SeenRequest, Stream, TlsServer};
+pub use server::{
+    Break, BreakingServer, ClientAuth, Connection, Moment, Outcome, RawServer, SeenRequest, Stream, TlsServer,
+};

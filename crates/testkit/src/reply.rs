@@ -39,7 +39,15 @@ pub fn redirect(status: u16, location: &str) -> Response<Body> {
 /// An event stream, which ends when every clone of [`Events`] is gone.
 pub fn events() -> (Events, Response<Body>) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Events(sender), with(200, Some("text/event-stream"), Scripted(receiver).boxed()))
+    (Events(sender), with(200, Some("text/event-stream"), Scripted(receiver, None).boxed()))
+}
+
+/// An event stream that begins like this, and neither goes on nor ends.
+pub fn endless(beginning: &'static str) -> Response<Body> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    // The receiver is here, so it is taken.
+    let _taken = sender.send(Bytes::from_static(beginning.as_bytes()));
+    with(200, Some("text/event-stream"), Scripted(receiver, Some(sender)).boxed())
 }
 
 /// The writing end of an event stream.
@@ -82,7 +90,11 @@ pub(crate) fn event(before: &str, message: &str) -> String {
     event
 }
 
-struct Scripted(mpsc::UnboundedReceiver<Bytes>);
+/// With the sender of a stream that does not end.
+struct Scripted(
+    mpsc::UnboundedReceiver<Bytes>,
+    #[expect(dead_code, reason = "it is kept")] Option<mpsc::UnboundedSender<Bytes>>,
+);
 
 impl hyper::body::Body for Scripted {
     type Data = Bytes;

@@ -163,7 +163,6 @@ fn runs<'a>(command: &clap::Command, line: &'a str) -> std::result::Result<(), &
         } else if command.has_subcommands() {
             command = match command.find_subcommand(word) {
                 Some(command) => command,
-                None if word == NOT_HERE_YET => return Ok(()),
                 None => return Err(word),
             };
         }
@@ -192,9 +191,6 @@ fn keys(text: &str) -> Vec<&str> {
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphabetic() || c == '-')
 }
-
-/// A command that pages may name before it is there.
-const NOT_HERE_YET: &str = "doctor";
 
 /// Words of others, which look like settings or codes.
 #[rustfmt::skip]

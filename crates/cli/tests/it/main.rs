@@ -6,6 +6,7 @@ mod certs;
 mod credentials;
 mod deadnet;
 mod demo;
+mod doctor;
 mod explain;
 mod exposure;
 mod identity;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::origin::Origin;
-use super::suggest::{list, nearest};
+use super::suggest::{self, nearest};
 use super::{Entry, File};
 use crate::error::{Code, Failure, Result};
 
@@ -26,18 +26,7 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
         read.push(file.path().display().to_string());
     }
     if read.is_empty() {
-        let mut failure = Failure::new(Code::ConfigUnreadable, "There is no configuration file");
-        for path in &paths {
-            failure = failure.at(path.display().to_string());
-        }
-        if config.is_some() {
-            return Err(failure.fix("Correct the path of --config, or write the file."));
-        }
-        if user_folder().is_none() {
-            failure =
-                failure.because("The environment names no home folder, where yours would be; some hosts clear it.");
-        }
-        return Err(failure.fix("Write the file, or give a URL and --cert, --key and --ca instead of a name."));
+        return Err(no_file(&paths, config.is_some()));
     }
     let failure =
         Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{name}`")).at(read.join(" and in "));
@@ -47,9 +36,69 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
     Err(match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => failure.fix(format!("Did you mean `{near}`?")),
         None => failure
-            .because(format!("The entries are {}.", list(names.iter().map(String::as_str))))
+            .because(format!("The entries are {}.", suggest::list(names.iter().map(String::as_str))))
             .fix("Name one of the entries, or write this one."),
     })
+}
+
+/// What a configuration file holds under one name, or why nothing under it can be found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The name; none when the failure is that of a whole file.
+    pub name: Option<String>,
+    /// The entry, and every error of reading it.
+    pub entry: Result<Entry>,
+}
+
+/// Every entry that [`find`] finds, and what keeps it from finding more.
+#[must_use]
+pub fn list(config: Option<&Path>) -> Vec<Listed> {
+    let paths = config.map_or_else(default_files, |path| vec![path.to_owned()]);
+    let mut listed: Vec<Listed> = Vec::new();
+    let mut read = Vec::new();
+    for path in &paths {
+        let names = File::read(path).and_then(|file| file.map(|file| Ok((file.names()?, file))).transpose());
+        let (names, file) = match names {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(failure) => {
+                listed.push(Listed { name: None, entry: Err(failure) });
+                // No name is looked for beyond a file that cannot be read.
+                return listed;
+            }
+        };
+        for name in names {
+            if !listed.iter().any(|other| other.name.as_ref() == Some(&name))
+                && let Some(entry) = file.entry(&name).transpose()
+            {
+                listed.push(Listed { name: Some(name), entry });
+            }
+        }
+        read.push(file.path().display().to_string());
+    }
+    if listed.is_empty() {
+        let failure = if read.is_empty() {
+            no_file(&paths, config.is_some())
+        } else {
+            Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all").at(read.join(" and in "))
+        };
+        listed.push(Listed { name: None, entry: Err(failure) });
+    }
+    listed
+}
+
+fn no_file(paths: &[PathBuf], named: bool) -> Failure {
+    let failure = Failure::new(Code::ConfigUnreadable, "There is no configuration file");
+    let failure = paths.iter().fold(failure, |failure, path| failure.at(path.display().to_string()));
+    if named {
+        return failure.fix("Correct the path of --config, or write the file.");
+    }
+    let failure = match user_folder() {
+        Some(_) => failure,
+        None => failure.because("The environment names no home folder, where yours would be; some hosts clear it."),
+    };
+    failure.fix("Write the file, or give a URL and --cert, --key and --ca instead of a name.")
 }
 
 /// The user's file, then the machine's.

@@ -23,6 +23,7 @@ mod spiffe_id;
 mod suggest;
 mod tls;
 mod verification;
+mod written;
 
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
@@ -30,7 +31,7 @@ pub use file::File;
 pub use headers::Headers;
 #[cfg(feature = "pkcs11")]
 pub(crate) use locate::home;
-pub use locate::{find, path_of_flag};
+pub use locate::{Listed, find, list, path_of_flag};
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use origin::Origin;
 pub use permissions::{read_all, read_file};
@@ -42,6 +43,7 @@ pub use spiffe::{Spiffe, SpiffeServer};
 pub use spiffe_id::SpiffeId;
 pub use tls::Tls;
 pub use verification::Pin;
+pub use written::Written;
 
 use std::path::{Path, PathBuf};
 

@@ -74,6 +74,14 @@ impl Origins {
         self.set(key, Origin::Flag(flag(key)));
     }
 
+    /// Where the entry stands, when it stands in a file.
+    pub(super) fn entry_place(&self) -> Option<&Origin> {
+        match &self.rest {
+            Rest::Entry(place) => Some(place),
+            Rest::Program | Rest::Flags => None,
+        }
+    }
+
     pub(super) fn of(&self, key: &str) -> Origin {
         self.known.get(key).cloned().unwrap_or_else(|| match &self.rest {
             Rest::Program => Origin::Program(key.to_owned()),

@@ -111,7 +111,7 @@ impl Dialer {
 
     async fn within<T>(&self, record: &Record, work: impl Future<Output = Result<T>>) -> Result<T> {
         let Route { host, port, timeout, .. } = self.route.as_ref();
-        tokio::time::timeout(*timeout, work).await.unwrap_or_else(|_| {
+        tokio::time::timeout(*timeout + AFTER_REQUESTS, work).await.unwrap_or_else(|_| {
             let target = format!("{host}:{port}");
             let what = format!("No connection to {} within {} s", brief(&target), timeout.as_secs_f64());
             Err(slow_step(Failure::new(Code::TimedOut, what), Some(record)))
@@ -342,6 +342,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// A request that has a limit of its own ends by that one, which tells the URL; the two began together.
+const AFTER_REQUESTS: Duration = Duration::from_millis(50);
 /// How many headers a response may have, and how large its head may be: beyond every server seen,
 /// and no burden.
 const HEADERS: usize = 256;

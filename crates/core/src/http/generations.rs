@@ -13,11 +13,11 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::connection::{Dialer, Route};
 use super::pool::Pool;
-use super::replacement::Replacement;
-use crate::config::Tls as Settings;
+use super::replacement::{Beginning, Replacement};
 use crate::error::{Code, Failure, Result};
 use crate::identity::Identity;
 use crate::tls::Tls;
+use crate::trust::Trust;
 
 /// The generations of one client, of which one is current.
 #[derive(Clone)]
@@ -61,10 +61,10 @@ enum Reason {
 }
 
 impl Generations {
-    /// Loads the first generation. Reads files, so it may block.
-    pub(super) fn new(route: Route, settings: &Settings) -> Result<Self> {
+    /// Makes the first generation.
+    pub(super) fn new(route: Route, beginning: Beginning, trust: Trust) -> Result<Self> {
         let route = Arc::new(route);
-        let (replacement, tls) = Replacement::first(settings)?;
+        let (replacement, tls) = Replacement::first(beginning, trust)?;
         let current = watch::Sender::new(Arc::new(Generation::new(1, &route, tls)));
         let replacement = Arc::new(tokio::sync::Mutex::new(replacement));
         let state = State { looked: Instant::now(), again: None, withdrawn: None, warned: 0, news: Vec::new() };

@@ -23,6 +23,7 @@ pub(crate) use body::Body;
 pub(crate) use generations::Generations;
 pub(crate) use pool::{Settler, Settling};
 pub use presented::Presented;
+pub(crate) use replacement::Beginning;
 pub(crate) use response::{Explain, Response};
 pub(crate) use trouble::is_of_certificate;
 
@@ -36,6 +37,8 @@ use url::Url;
 
 use crate::config::{Endpoint, told};
 use crate::error::{Code, Failure, Result, brief, quoted};
+use crate::tls::Evidence;
+use crate::trust::Trust;
 use connection::{Outcome, Route};
 use credentials::Credentials;
 use generations::Generation;
@@ -68,10 +71,36 @@ impl Client {
     /// Those of [`Identity::load`](crate::identity::Identity::load) and
     /// [`Trust::load`](crate::trust::Trust::load), and `config-invalid-value` for the proxy.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self> {
+        // What the settings say is looked at before files are.
+        proxy::choose(&endpoint.proxy, &endpoint.url)?;
+        let beginning = Beginning::load(&endpoint.tls)?;
+        let trust = beginning.trust()?;
+        Self::of(endpoint, beginning, trust)
+    }
+
+    /// The same of what has been loaded.
+    ///
+    /// # Errors
+    /// `config-invalid-value` for the proxy.
+    pub(crate) fn of(endpoint: &Endpoint, beginning: Beginning, trust: Trust) -> Result<Self> {
         let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
-        let generations = Generations::new(Route::new(&endpoint.url, proxy, endpoint.timeout)?, &endpoint.tls)?;
+        let generations = Generations::new(Route::new(&endpoint.url, proxy, endpoint.timeout)?, beginning, trust)?;
         let credentials = Credentials::new(&endpoint.headers);
         Ok(Self { generations, url: endpoint.url.clone(), credentials, timeout: endpoint.timeout })
+    }
+
+    /// The proxy that an endpoint is reached through, without its credentials, and where it was set.
+    ///
+    /// # Errors
+    /// `config-invalid-value`.
+    pub(crate) fn proxy(endpoint: &Endpoint) -> Result<Option<(String, String)>> {
+        let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
+        Ok(proxy.map(|proxy| (proxy.told().to_owned(), proxy.origin().to_owned())))
+    }
+
+    /// What the connection that was opened last has shown of itself.
+    pub(crate) fn evidence(&self) -> Option<Evidence> {
+        self.generations.peek().pool.latest().map(|record| record.lock().clone())
     }
 
     /// What deserves a word of what was loaded first, but stops nothing.

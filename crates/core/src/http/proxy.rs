@@ -105,6 +105,11 @@ impl Proxy {
         &self.told
     }
 
+    /// Where it was set.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Opens a tunnel to `host`. An https proxy is shown no client certificate.
     ///
     /// # Errors
@@ -120,6 +125,7 @@ impl Proxy {
         record.reach(Step::Proxy);
         // What the proxy shows of itself is no evidence of the server.
         let hop = Record::new(format!("{}:{}", self.host, self.port));
+        record.lock().hop = Some(hop.clone());
         let result = self.reach(tls, &hop).await;
         let stream = result.map_err(|failure| failure.at(format!("the proxy of {}", self.origin)))?;
         record.lock().address = hop.lock().address;

@@ -21,6 +21,14 @@ pub(super) struct Replacement {
     failed: Option<Failed>,
 }
 
+/// What the first generation is made of: the identity, and then the trust.
+#[derive(Clone)]
+pub(crate) struct Beginning {
+    settings: Settings,
+    footprint: Footprint,
+    identity: Option<Identity>,
+}
+
 /// Something new that cannot be used.
 struct Failed {
     footprint: Footprint,
@@ -32,10 +40,13 @@ struct Failed {
     told: bool,
 }
 
-impl Replacement {
-    /// The first generation, which is made as the files are: a person who starts with an expired
-    /// certificate hears of the server what it says to it.
-    pub(super) fn first(settings: &Settings) -> Result<(Self, Tls)> {
+impl Beginning {
+    /// Loads the identity. It is taken as it is: a person who starts with an expired certificate hears
+    /// of the server what it says to it. Reads files, so it may block.
+    ///
+    /// # Errors
+    /// Those of [`Identity::load`].
+    pub(crate) fn load(settings: &Settings) -> Result<Self> {
         let footprint = Footprint::of(settings);
         let mut loaded = Identity::load(settings);
         for pause in &HALF_WRITTEN {
@@ -45,9 +56,34 @@ impl Replacement {
                 loaded = Identity::load(settings);
             }
         }
-        let identity = loaded?;
-        let tls = Tls::new(identity.clone(), Trust::load(settings, identity.as_ref())?, options(settings))?;
-        Ok((Self { settings: settings.clone(), footprint, identity, failed: None }, tls))
+        Ok(Self { settings: settings.clone(), footprint, identity: loaded? })
+    }
+
+    /// The same for connections without the post-quantum part of the key exchange.
+    pub(crate) fn classical(mut self) -> Self {
+        self.settings.classical = true;
+        self
+    }
+
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Loads the trust that goes with it. Reads files, so it may block.
+    ///
+    /// # Errors
+    /// Those of [`Trust::load`].
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        Trust::load(&self.settings, self.identity.as_ref())
+    }
+}
+
+impl Replacement {
+    /// The first generation.
+    pub(super) fn first(beginning: Beginning, trust: Trust) -> Result<(Self, Tls)> {
+        let Beginning { settings, footprint, identity } = beginning;
+        let tls = Tls::new(identity.clone(), trust, options(&settings))?;
+        Ok((Self { settings, footprint, identity, failed: None }, tls))
     }
 
     /// The next one, when a file has changed or the identity is to be renewed.

@@ -55,6 +55,11 @@ impl Response {
         self.body.tls().identity().is_some() && self.record.lock().offer == Offer::NotAsked
     }
 
+    /// Whether the server asked for a client certificate, and nothing is configured that says who we are.
+    pub(crate) fn certificate_missed(&self) -> bool {
+        self.credential.is_none() && self.record.lock().offer == Offer::NoneConfigured
+    }
+
     /// Whether a TLS terminator says with it that it refuses the client certificate, or misses it.
     pub(super) async fn refuses_certificate(&mut self) -> bool {
         let may = self.status == StatusCode::BAD_REQUEST && self.body.tls().identity().is_some();

@@ -186,7 +186,7 @@ mod tests {
 
     use mcp_mtls_testkit::pki::Pki;
 
-    use super::super::replacement::Replacement;
+    use super::super::replacement::{Beginning, Replacement};
     use super::*;
     use crate::config::{Entry, EntrySettings};
     use crate::error::Side;
@@ -196,7 +196,9 @@ mod tests {
     fn end() -> Arc<Tls> {
         let alice = Pki::new().client("alice");
         let settings = EntrySettings::new("https://corp.example/").identity(&alice.cert_pem, &alice.key_pem);
-        Arc::new(Replacement::first(&Entry::new(settings).resolve().unwrap().tls).unwrap().1)
+        let beginning = Beginning::load(&Entry::new(settings).resolve().unwrap().tls).unwrap();
+        let trust = beginning.trust().unwrap();
+        Arc::new(Replacement::first(beginning, trust).unwrap().1)
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The end of a certificate: foreseen, and checked of one that is to take the place of another.
 
 use time::{Duration, OffsetDateTime};
+use webpki::EndEntityCert;
 
-use super::facts::date;
+use super::facts::{CertificateFacts, date};
 use super::{Identity, provider};
 use crate::error::{Code, Failure, Result, quoted};
 
@@ -10,9 +11,7 @@ impl Identity {
     /// How many of the warnings before its end are due: none, or up to three. They come 14, 3 and
     /// 1 days ahead, and for a short life at a sixth, a 24th and a 72nd of it.
     pub(crate) fn warnings_due(&self, now: OffsetDateTime) -> usize {
-        let (starts, ends) = (self.facts().not_before, self.facts().not_after);
-        let due = |(days, share): &&(i64, i32)| ends - now <= Duration::days(*days).min((ends - starts) / *share);
-        WARNINGS.iter().filter(due).count()
+        self.facts().warnings_due(now)
     }
 
     /// The warning itself.
@@ -56,12 +55,32 @@ impl Identity {
             ))
             .fix("Check this machine's clock."));
         }
-        let schemes = provider().signature_verification_algorithms.supported_schemes();
-        match self.certified().key.choose_scheme(&schemes).map(|signer| signer.sign(PROBE)) {
-            Some(Ok(_)) => Ok(()),
-            _ => Err(told(Failure::new(Code::KeyUnsupported, "The private key does not sign"))
-                .fix("Have a certificate issued for another key; ECDSA P-256 is taken by most.")),
+        if self.proves_its_key() {
+            return Ok(());
         }
+        Err(told(Failure::new(Code::KeyUnsupported, "The private key does not sign"))
+            .fix("Have a certificate issued for another key; ECDSA P-256 is taken by most."))
+    }
+
+    /// Whether the key makes a signature that the certificate verifies.
+    pub(crate) fn proves_its_key(&self) -> bool {
+        let algorithms = provider().signature_verification_algorithms;
+        let Some(signer) = self.certified().key.choose_scheme(&algorithms.supported_schemes()) else { return false };
+        let Ok(signature) = signer.sign(PROBE) else { return false };
+        // A certificate of version 1 is one that only the server can read.
+        let Some(Ok(certificate)) = self.chain().first().map(EndEntityCert::try_from) else { return true };
+        let fitting = algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signer.scheme());
+        let mut algorithms = fitting.flat_map(|(_, algorithms)| *algorithms);
+        algorithms.any(|algorithm| certificate.verify_signature(*algorithm, PROBE, &signature).is_ok())
+    }
+}
+
+impl CertificateFacts {
+    /// The same of any certificate.
+    pub(crate) fn warnings_due(&self, now: OffsetDateTime) -> usize {
+        let (starts, ends) = (self.not_before, self.not_after);
+        let due = |(days, share): &&(i64, i32)| ends - now <= Duration::days(*days).min((ends - starts) / *share);
+        WARNINGS.iter().filter(due).count()
     }
 }
 

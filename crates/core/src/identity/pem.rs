@@ -40,7 +40,7 @@ pub struct Pem {
     /// The friendly names that PKCS#12 gives to certificates, by their fingerprints.
     pub(super) names: HashMap<String, String>,
     /// Whether there was a PKCS#12 file, which is open now.
-    pub(super) is_pkcs12: bool,
+    pub(crate) is_pkcs12: bool,
 }
 
 /// Why contents cannot be read at all.

@@ -20,15 +20,25 @@ impl Remote {
     /// # Errors
     /// `timed-out`, and as [`Remote::call`].
     pub async fn initialize(&self, name: &str, version: &str) -> Result<Value> {
+        self.initialize_watched(name, version, Silent).await
+    }
+
+    /// The same, seen by an observer.
+    pub(crate) async fn initialize_watched(
+        &self,
+        name: &str,
+        version: &str,
+        observer: impl Observer + Clone,
+    ) -> Result<Value> {
         let params = json!({
             "protocolVersion": "2025-11-25",
             "capabilities": {},
             "clientInfo": { "name": name, "version": version },
         });
-        let initialize = tokio::time::timeout(self.timeout(), self.call(INITIALIZE, params));
+        let initialize = tokio::time::timeout(self.timeout(), self.call_watched(INITIALIZE, params, observer.clone()));
         let result = initialize.await.map_err(|_| self.timed_out())??;
         let initialized = message(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))?;
-        self.send(&initialized, &Outbox::new(Silent).0).await?;
+        self.send(&initialized, &Outbox::new(observer).0).await?;
         Ok(result)
     }
 
@@ -38,9 +48,14 @@ impl Remote {
     /// # Errors
     /// `server-error` for a JSON-RPC error, and as [`Remote::request`].
     pub async fn call(&self, method: &str, params: Value) -> Result<Value> {
+        self.call_watched(method, params, Silent).await
+    }
+
+    /// The same, seen by an observer.
+    pub(crate) async fn call_watched(&self, method: &str, params: Value, observer: impl Observer) -> Result<Value> {
         let id = self.calls.0.fetch_add(1, Ordering::Relaxed);
         let request = message(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))?;
-        let (outbox, mut others) = Outbox::new(Silent);
+        let (outbox, mut others) = Outbox::new(observer);
         let answer = self.request(&request, &outbox, None);
         tokio::pin!(answer);
         let answer = loop {
@@ -68,6 +83,7 @@ impl Remote {
 }
 
 /// An application is told in results.
+#[derive(Clone, Copy)]
 struct Silent;
 
 impl Observer for Silent {

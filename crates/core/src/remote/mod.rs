@@ -78,14 +78,29 @@ impl Remote {
     /// # Errors
     /// Every failure of loading the identity and the trusted roots.
     pub fn new(endpoint: &Endpoint) -> Result<Self> {
-        Ok(Self {
-            client: Client::new(endpoint)?,
-            transport: endpoint.transport,
+        Ok(Self::over(Client::new(endpoint)?, endpoint.transport))
+    }
+
+    /// The endpoint of a client.
+    pub(crate) fn over(client: Client, transport: Transport) -> Self {
+        Self {
+            client,
+            transport,
             session: legacy::Session::default(),
             modern: modern::Modern::default(),
             rests: Mutex::default(),
             calls: call::Calls::default(),
-        })
+        }
+    }
+
+    /// What its messages go over.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether the session is one of HTTP+SSE (MCP 2024-11-05).
+    pub(crate) fn is_http_sse(&self) -> bool {
+        self.session.is_http_sse()
     }
 
     /// What deserves a word of what was loaded, but stops nothing.

@@ -69,7 +69,7 @@ impl Refusal {
             Some(code) => OF_THE_SPECIFICATION.contains(&code),
             None => false,
         };
-        let of_transport = self.head.refused.is_some() || String::from_utf8_lossy(&self.body).contains(PLAIN_WORDS);
+        let of_transport = self.head.refused.is_some() || is_of_plain(&String::from_utf8_lossy(&self.body));
         matches!(self.head.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
             && !modern
             && !of_transport
@@ -149,6 +149,7 @@ struct Head {
     /// How the body is compressed, of which nothing is told then.
     coding: Option<String>,
     certificate_not_asked: bool,
+    certificate_missed: bool,
     /// The header of the request that looks most like credentials, and where it was set.
     credential: Option<Box<(String, String)>>,
     /// Why the entry's headers, or the certificate, could not be made again.
@@ -165,6 +166,7 @@ async fn parts(mut response: Response) -> (Head, Vec<u8>) {
     let (status, asked, media_type, coding) =
         (response.status, response.asked(), response.media_type(), response.coding());
     let certificate_not_asked = response.certificate_not_asked();
+    let certificate_missed = response.certificate_missed();
     let (credential, not_renewed) = (response.credential.take(), response.not_renewed.take());
     let (explain, body) = response.split();
     let body = body.beginning(ERROR_BODY, ERROR_TIME).await;
@@ -182,6 +184,7 @@ async fn parts(mut response: Response) -> (Head, Vec<u8>) {
         said,
         coding,
         certificate_not_asked,
+        certificate_missed,
         credential,
         not_renewed,
         refused,
@@ -207,7 +210,7 @@ impl Head {
                 None => refused,
             };
         }
-        if String::from_utf8_lossy(body).contains(PLAIN_WORDS) {
+        if is_of_plain(&String::from_utf8_lossy(body)) {
             return Failure::new(Code::NotPlain, "The server speaks TLS, and the URL says http")
                 .at(self.asked.clone())
                 .because(format!("It answered {}.", quoted(&self.said)))
@@ -230,8 +233,14 @@ const METHOD_NOT_FOUND: i64 = -32601;
 /// The codes that the MCP specification defines itself, from 2026-07-28 on.
 const OF_THE_SPECIFICATION: std::ops::RangeInclusive<i64> = -32099..=-32020;
 
-/// What nginx says, with status 400, to HTTP on its TLS port.
-const PLAIN_WORDS: &str = "The plain HTTP request was sent to HTTPS port";
+/// Whether these are the words of a server to HTTP on its TLS port.
+fn is_of_plain(page: &str) -> bool {
+    PLAIN_WORDS.iter().any(|words| page.contains(words))
+}
+
+/// What nginx and Apache say, with status 400, to HTTP on their TLS port.
+const PLAIN_WORDS: [&str; 2] =
+    ["The plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server port"];
 
 /// How much of the body of an HTTP error is read.
 const ERROR_BODY: usize = 1 << 20;

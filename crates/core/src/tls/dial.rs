@@ -20,6 +20,7 @@ pub(crate) async fn dial(host: &Host, port: u16, record: &Record) -> Result<TcpS
     record.reach(Step::Resolve);
     let addresses = resolve(host, port).await?;
     record.reach(Step::Connect);
+    record.lock().resolved.clone_from(&addresses);
     let stream = first(&addresses).await.map_err(|error| unreachable(host, port, &addresses, &error))?;
     // A message is written whole; waiting for more before it is sent only costs time.
     let _ = stream.set_nodelay(true);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
@@ -16,12 +17,24 @@ pub(crate) struct Evidence {
     pub(crate) target: String,
     /// The proxy in between, without its credentials.
     pub(crate) proxy: Option<String>,
+    /// The connection to that proxy.
+    pub(crate) hop: Option<Record>,
     /// How far it came.
     pub(crate) step: Step,
+    /// When it came to each step.
+    pub(crate) times: Vec<(Step, Instant)>,
+    /// The addresses of the name.
+    pub(crate) resolved: Vec<SocketAddr>,
     /// The address that TCP reached.
     pub(crate) address: Option<SocketAddr>,
     /// The TLS version, once negotiated.
     pub(crate) version: Option<&'static str>,
+    /// The key exchange, likewise.
+    pub(crate) group: Option<&'static str>,
+    /// The cipher suite.
+    pub(crate) cipher: Option<&'static str>,
+    /// The application protocol, when one was agreed on (ALPN).
+    pub(crate) alpn: Option<Vec<u8>>,
     /// The server's certificates, leaf first, as it sent them.
     pub(crate) server_chain: Vec<CertificateDer<'static>>,
     /// Why the server is not believed.
@@ -48,6 +61,12 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// Writes down that it came to this step.
+    pub(crate) fn reach(&mut self, step: Step) {
+        self.step = step;
+        self.times.push((step, Instant::now()));
+    }
+
     /// What to try when nothing at all came back after a greeting that some networks lose.
     pub(crate) fn smaller_greeting(&self) -> Option<&'static str> {
         (self.step == Step::Handshake && self.large_greeting && !self.answered).then_some(SMALLER_GREETING)
@@ -94,9 +113,15 @@ impl Record {
         Self(Arc::new(Mutex::new(Evidence {
             target,
             proxy: None,
+            hop: None,
             step: Step::Resolve,
+            times: Vec::new(),
+            resolved: Vec::new(),
             address: None,
             version: None,
+            group: None,
+            cipher: None,
+            alpn: None,
             server_chain: Vec::new(),
             refusal: None,
             large_greeting: false,
@@ -123,6 +148,6 @@ impl Record {
     }
 
     pub(crate) fn reach(&self, step: Step) {
-        self.lock().step = step;
+        self.lock().reach(step);
     }
 }

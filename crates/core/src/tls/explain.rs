@@ -13,6 +13,7 @@ use super::tap::tls_error;
 use super::{Peer, Tls, untrusted};
 use crate::error::{Code, FEW, Failure, brief, in_words};
 use crate::identity::Identity;
+use crate::identity::facts::distinguished_name;
 
 /// Explains a handshake that failed.
 pub(super) fn handshake(tls: &Tls, evidence: &Evidence, error: &io::Error, peer: Peer) -> Failure {
@@ -106,9 +107,12 @@ pub(super) fn refused_by_answer(tls: &Tls, evidence: &Evidence, words: &str) -> 
     with_evidence(failure, evidence, identity)
 }
 
-/// The server refuses access for the reason `why`, a sentence, and never asked for the certificate.
+/// The server refuses access for the reason `why`, a sentence, and has seen no certificate.
 pub(super) fn refused_unasked(tls: &Tls, evidence: &Evidence, why: &str) -> Failure {
-    let failure = certificate_not_asked(evidence, tls.identity()).because(why);
+    let failure = match evidence.offer {
+        Offer::NoneConfigured => ours::refused(tls, evidence, None, None, why),
+        _ => certificate_not_asked(evidence, tls.identity()).because(why),
+    };
     with_evidence(failure, evidence, tls.identity())
 }
 
@@ -181,12 +185,11 @@ fn with_evidence(failure: Failure, evidence: &Evidence, identity: Option<&Identi
         Some(version) => failure.evidence("tls_version", version),
         None => failure,
     };
-    let mut accepted = ours::names_of_accepted(evidence);
+    // Many servers list every CA of the system; the first ones tell enough.
+    let accepted: Vec<_> = evidence.acceptable.iter().take(FEW).map(|name| distinguished_name(name)).collect();
     if accepted.is_empty() {
         return failure;
     }
-    // Many servers list every CA of the system; the first ones tell enough.
-    accepted.truncate(FEW);
     let failure = failure.evidence("accepted_cas", accepted);
     match identity.and_then(|identity| ours::issuer_accepted(identity, evidence)) {
         Some(accepted) => failure.evidence("issuer_accepted", accepted),

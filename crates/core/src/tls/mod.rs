@@ -11,7 +11,7 @@ mod tap;
 mod untrusted;
 
 pub(crate) use dial::dial;
-pub(crate) use evidence::{Offer, Record, Step};
+pub(crate) use evidence::{Evidence, Offer, Record, Step};
 pub(crate) use listening::Listening;
 pub(crate) use presented::Seen;
 pub(crate) use tap::Tap;
@@ -25,7 +25,7 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::version::TLS13;
-use rustls::{ALL_VERSIONS, ClientConfig, NamedGroup};
+use rustls::{ALL_VERSIONS, ClientConfig, NamedGroup, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -146,7 +146,11 @@ impl Tls {
         };
         let stream = stream.map_err(|error| explain::handshake(self, &record.lock(), &error, peer))?;
         let mut evidence = record.lock();
-        evidence.version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
+        let negotiated = stream.get_ref().1;
+        evidence.version = negotiated.protocol_version().map(version);
+        evidence.group = negotiated.negotiated_key_exchange_group().and_then(|group| group.name().as_str());
+        evidence.cipher = negotiated.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        evidence.alpn = negotiated.alpn_protocol().map(<[u8]>::to_vec);
         if evidence.offer == Offer::CannotSign {
             return Err(explain::cannot_sign(&evidence, self.identity()));
         }
@@ -185,7 +189,7 @@ impl Tls {
     /// The stream to shake hands on, whose first byte is written down.
     fn greet<S>(&self, stream: S, record: &Record) -> Listening<S> {
         let mut evidence = record.lock();
-        evidence.step = Step::Handshake;
+        evidence.reach(Step::Handshake);
         evidence.large_greeting = self.provider.kx_groups.iter().any(|group| !is_classical(group.name()));
         evidence.only_tls13 = self.options.only_tls13;
         drop(evidence);
@@ -223,6 +227,11 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("identity", &self.identity).field("trust", &self.trust).finish_non_exhaustive()
     }
+}
+
+/// A version as people write it. No others are negotiated.
+fn version(version: ProtocolVersion) -> &'static str {
+    if version == ProtocolVersion::TLSv1_2 { "TLS 1.2" } else { "TLS 1.3" }
 }
 
 /// The cryptography in use without post-quantum key exchange.

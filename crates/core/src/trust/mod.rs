@@ -21,6 +21,7 @@ pub(crate) use spiffe::{NotTheServer, SpiffeTrust};
 use std::fmt;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use time::OffsetDateTime;
 
 use crate::config::{Pin, Tls};
 use crate::error::Result;
@@ -175,6 +176,11 @@ impl Trust {
     /// What is believed of SPIFFE IDs.
     pub(crate) fn spiffe(&self) -> Option<&SpiffeTrust> {
         self.spiffe.as_ref()
+    }
+
+    /// The issuer of each revocation list, and when the next one is due.
+    pub(crate) fn revocation_lists(&self) -> impl Iterator<Item = (&str, OffsetDateTime)> {
+        self.revocation.lists()
     }
 
     /// The pins of which the server must have one.

@@ -85,6 +85,11 @@ impl Revocation {
         Ok(Self { lists, place: place(material) })
     }
 
+    /// The issuer of each list, and when the next one is due.
+    pub(super) fn lists(&self) -> impl Iterator<Item = (&str, OffsetDateTime)> {
+        self.lists.iter().map(|list| (list.issuer.as_str(), list.next_update))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lists.is_empty()
     }

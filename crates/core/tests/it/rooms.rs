@@ -44,6 +44,7 @@ const ROOMS: &[Room] = &[
     room("http", &["error", "secret", "config", "identity", "trust", "tls"]),
     room("remote", &["error", "secret", "config", "http"]).without(TRANSPORT),
     room("bridge", &["error", "remote"]).without(TRANSPORT),
+    room("doctor", &["error", "config", "identity", "trust", "tls", "http", "remote"]),
     room("devcerts", &["error", "secret", "identity"]),
     // Built for the targets of `fuzz/` and for tests alone.
     room("fuzzing", &["remote", "bridge"]).without(TRANSPORT),

@@ -195,6 +195,12 @@ impl Pki {
         self.keep(&leaf, &self.server_ca)
     }
 
+    /// A server whose certificate began 50 days ago and ends after this time.
+    pub fn server_identity_ending_in(&self, rest: time::Duration) -> ServerIdentity {
+        let leaf = Leaf { validity: Validity::EndsIn(rest), ..Leaf::server("ending-server", &LOOPBACK) };
+        self.keep(&leaf, &self.server_ca)
+    }
+
     /// A server whose certificate begins in two days.
     pub fn not_yet_valid_server_identity(&self) -> ServerIdentity {
         let leaf = Leaf { validity: Validity::Future, ..Leaf::server("not-yet-valid-server", &LOOPBACK) };

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
 use super::mint::{Authority, Leaf, authority_params};
-use super::{LOOPBACK, Pki, ServerIdentity, der, keys};
+use super::{Client, LOOPBACK, Pki, ServerIdentity, der, keys};
 
 /// A CA with its key, which may be at fault.
 pub struct PrivateCa<'a> {
@@ -88,6 +88,11 @@ impl PrivateCa<'_> {
     /// A server of this CA, without its chain.
     pub fn server(&self) -> ServerIdentity {
         self.pki.keep(&Leaf::server("server", &LOOPBACK), &self.authority)
+    }
+
+    /// A client of this CA, without its chain.
+    pub fn client(&self, name: &str) -> Client {
+        self.pki.keep(&Leaf::client(name), &self.authority)
     }
 
     /// A server with so many other names besides.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, ServerConfig};
 use tokio::net::TcpListener;
 
 use super::{Connection, Door, RawServer, Stream, TlsOptions, TlsServer};
@@ -64,6 +65,12 @@ impl ServerBuilder {
     /// The CA that client certificates must lead to; that of the PKI by default.
     pub fn client_ca(mut self, ca: CertificateDer<'static>) -> Self {
         self.tls.client_ca = ca;
+        self
+    }
+
+    /// Refuses every client certificate for this reason, which its alert tells.
+    pub fn refuses_clients(mut self, because: CertificateError) -> Self {
+        self.tls.refuses = Some(because);
         self
     }
 
@@ -137,6 +144,10 @@ impl ServerBuilder {
 
     pub(super) fn door(&self) -> Door {
         if self.plain { Door::plain() } else { Door::tls(&self.tls) }
+    }
+
+    pub(super) fn config(&self) -> ServerConfig {
+        self.tls.config()
     }
 
     pub(super) async fn listen(&self) -> TcpListener {

@@ -3,6 +3,7 @@
 mod builder;
 mod raw;
 mod record;
+mod refusing;
 mod stream;
 mod tls;
 
@@ -21,6 +22,7 @@ pub(crate) use builder::listen_at;
 pub use builder::{ClientAuth, ServerBuilder};
 pub use raw::RawServer;
 pub use record::{Connection, Outcome, Record, SeenRequest};
+pub use refusing::{Break, BreakingServer, Moment};
 pub use stream::Stream;
 pub(crate) use tls::{Door, TlsOptions, provider};
 

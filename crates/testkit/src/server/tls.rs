@@ -7,13 +7,14 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
+use rustls::{CertificateError, HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use super::refusing::Refusing;
 use super::{ClientAuth, Connection, Outcome, Stream};
 use crate::pki::{Pki, ServerIdentity, fingerprint};
 
@@ -91,6 +92,8 @@ pub(crate) struct TlsOptions {
     pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) client_ca: CertificateDer<'static>,
+    /// Why it refuses every client certificate.
+    pub(crate) refuses: Option<CertificateError>,
 }
 
 impl TlsOptions {
@@ -102,10 +105,11 @@ impl TlsOptions {
             versions: rustls::ALL_VERSIONS.to_vec(),
             alpn: Vec::new(),
             client_ca: pki.client_ca_der(),
+            refuses: None,
         }
     }
 
-    fn config(&self) -> ServerConfig {
+    pub(super) fn config(&self) -> ServerConfig {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions)
             .expect("the provider speaks these versions");
@@ -121,7 +125,11 @@ impl TlsOptions {
                 if !self.names_cas {
                     verifier = verifier.clear_root_hint_subjects();
                 }
-                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+                let asks = verifier.build().expect("a verifier");
+                builder.with_client_cert_verifier(match self.refuses.clone() {
+                    Some(because) => Arc::new(Refusing { asks, because }),
+                    None => asks,
+                })
             }
         };
         // Not checked against each other, since certificates of version 1 cannot be.

@@ -77,6 +77,11 @@ impl Session {
         let _ = self.current.subscribe().wait_for(|current| current.number != number).await;
     }
 
+    /// Whether the server speaks HTTP+SSE.
+    pub(in crate::remote) fn is_http_sse(&self) -> bool {
+        self.current.borrow().channel.is_some()
+    }
+
     /// Takes a session as the current one.
     pub(super) fn establish(&self, established: Established) {
         self.current.send_replace(Arc::new(established));

@@ -10,7 +10,8 @@ impl Head {
         let status = self.status.as_u16();
         // With a challenge, or after a token, a 401 is about that.
         let of_token = self.challenge.is_some() || self.credential.is_some();
-        if self.certificate_not_asked && (status == 403 || status == 401 && !of_token) {
+        let of_certificate = self.certificate_not_asked || self.certificate_missed;
+        if of_certificate && (status == 403 || status == 401 && !of_token) {
             let failure = self.explain.unasked(status);
             return self.with_words(failure);
         }

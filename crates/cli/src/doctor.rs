@@ -1,0 +1,159 @@
+//! `mcp-mtls doctor`: what is wrong with an entry, and what to do.
+
+mod view;
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use mcp_mtls_core::config::{self, Entry, EntrySettings};
+use mcp_mtls_core::doctor::{Report, examine};
+use mcp_mtls_core::error::{Code, Failure, Result};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::render::{self, Paint, Progress};
+use crate::stdio;
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// An entry of the configuration, or the URL of a server. Without it, every entry.
+    #[arg(value_name = "NAME | URL")]
+    target: Option<String>,
+
+    /// Configuration file to read instead of the user's and the machine's.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    settings: EntrySettings,
+}
+
+/// What there is to examine.
+enum Patient {
+    Entry(Box<Entry>),
+    /// What needs no examination.
+    Told(Report),
+}
+
+/// Examines, tells what was found, and says whether all is well.
+pub(crate) fn run(args: DoctorArgs) -> Result<ExitCode> {
+    let as_json = args.json;
+    let patients = args.patients()?;
+    let paint = Paint::stdout();
+    // What a module of a token prints is no part of the answer.
+    let mut output = stdio::Output::take()?.into_write();
+    let mut reports = Vec::new();
+    let outcome = crate::on_runtime(async {
+        reports = examined(patients).await?;
+        Ok(())
+    });
+    let (text, status) = match outcome {
+        Err(failure) if as_json => (render::failure_json_text(&failure), crate::status(failure.code())),
+        Err(failure) => return Err(failure),
+        Ok(()) => {
+            let healthy = reports.iter().all(|report| report.healthy != Some(false));
+            let answer = Answer { healthy, entries: &reports };
+            let text = if as_json { render::json_text(&answer) } else { view::text(&reports, paint) };
+            (text, reports.iter().map(status).max().unwrap_or_default())
+        }
+    };
+    render::answer_on(&mut output, &text);
+    Ok(ExitCode::from(status))
+}
+
+/// The answer for programs.
+#[derive(Serialize)]
+struct Answer<'a> {
+    healthy: bool,
+    entries: &'a [Report],
+}
+
+fn status(report: &Report) -> u8 {
+    let failure = report.broken().and_then(|step| step.failure.as_ref());
+    failure.map_or(0, |failure| crate::status(failure.code()))
+}
+
+/// Examines all at the same time, but not more than a machine does easily. The reports are in the order given.
+async fn examined(patients: Vec<Patient>) -> Result<Vec<Report>> {
+    // Signals are heeded before anything is opened: that may run programs, which must not outlive us.
+    let mut stopped = pin!(stdio::stop()?);
+    let progress = Progress::of(patients.len());
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    let mut reports = Vec::new();
+    for (at, patient) in patients.into_iter().enumerate() {
+        match patient {
+            Patient::Told(report) => reports.push((at, report)),
+            Patient::Entry(entry) => {
+                let turns = Arc::clone(&turns);
+                running.spawn(async move {
+                    // It is never closed.
+                    let _turn = turns.acquire().await;
+                    (at, examine(&entry).await)
+                });
+            }
+        }
+    }
+    progress.show(reports.len());
+    loop {
+        tokio::select! {
+            report = running.join_next() => match report {
+                None => break,
+                Some(Ok(report)) => reports.push(report),
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            },
+            () = &mut stopped => return Err(Failure::new(Code::Stopped, "The examination was stopped before its end")),
+        }
+        progress.show(reports.len());
+    }
+    reports.sort_by_key(|(at, _)| *at);
+    Ok(reports.into_iter().map(|(_, report)| report).collect())
+}
+
+impl DoctorArgs {
+    fn patients(self) -> Result<Vec<Patient>> {
+        match self.target {
+            None if !self.settings.is_empty() => {
+                Err(Failure::new(Code::UsageInvalid, "Flags of an entry were given, and no entry")
+                    .because("Without a name or a URL every entry is examined, each with its own settings.")
+                    .fix("Name the entry, or give a URL: `mcp-mtls doctor NAME --cert FILE`."))
+            }
+            None => Ok(every(config::list(self.config.as_deref()))),
+            Some(url) if url.contains("://") && self.config.is_some() => {
+                Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
+                    .fix("Name an entry of the file instead of the URL, or remove --config."))
+            }
+            Some(url) if url.contains("://") => Ok(vec![Patient::entry(Entry::from_flags(&url, self.settings))]),
+            Some(name) => Ok(vec![match config::find(&name, self.config.as_deref()) {
+                Ok(entry) => Patient::entry(entry.overridden(self.settings)),
+                Err(failure) => Patient::Told(Report::unreadable(Some(name), failure)),
+            }]),
+        }
+    }
+}
+
+impl Patient {
+    fn entry(entry: Entry) -> Self {
+        Self::Entry(Box::new(entry))
+    }
+}
+
+fn every(listed: Vec<config::Listed>) -> Vec<Patient> {
+    let patient = |listed: config::Listed| match listed.entry {
+        Ok(entry) if entry.is_enabled() => Patient::entry(entry),
+        Ok(_) => Patient::Told(Report::disabled(listed.name)),
+        Err(failure) => Patient::Told(Report::unreadable(listed.name, failure)),
+    };
+    listed.into_iter().map(patient).collect()
+}
+
+/// How many entries are examined at once.
+const AT_ONCE: usize = 16;
