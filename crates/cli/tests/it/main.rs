@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod exposure;
+mod gallery;
 mod identity;
 mod journal;
 mod lifecycle;
