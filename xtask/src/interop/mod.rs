@@ -5,6 +5,7 @@ pub(crate) mod dead_network;
 mod encrypted_keys;
 mod envoy;
 mod everything;
+mod failures;
 mod fuzz;
 mod inspector;
 mod nginx;
@@ -47,6 +48,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         inspector::cases(),
         restart::cases(),
         rotation::cases(),
+        failures::cases(),
         conformance::cases(),
         dead_network::cases(),
         soak::cases(),
