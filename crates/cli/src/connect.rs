@@ -77,6 +77,21 @@ fn mend(error: &clap::Error) -> &'static str {
     }
 }
 
+/// Whether clap would repeat an argument that is no flag, and so may be such a secret.
+pub(crate) fn repeats_a_value(error: &clap::Error) -> bool {
+    let argument = argument_of(error);
+    let is_flag = argument.starts_with('-') && !argument.contains(['=', ' ', '\n']);
+    error.kind() == ErrorKind::UnknownArgument && !is_flag
+}
+
+fn argument_of(error: &clap::Error) -> &str {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument,
+        Some(ContextValue::Strings(arguments)) => arguments.first().map_or("", String::as_str),
+        _ => "",
+    }
+}
+
 /// Whether something is to be traced, and nothing says where to.
 fn is_trace_alone(error: &clap::Error) -> bool {
     let missing = match error.get(ContextKind::InvalidArg) {
@@ -87,12 +102,8 @@ fn is_trace_alone(error: &clap::Error) -> bool {
 }
 
 /// What is wrong, with the names of flags alone: any other argument may be a secret that lost its quotation marks.
-fn misunderstood(error: &clap::Error) -> String {
-    let argument = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) => argument.as_str(),
-        Some(ContextValue::Strings(arguments)) => arguments.first().map_or("", String::as_str),
-        _ => "",
-    };
+pub(crate) fn misunderstood(error: &clap::Error) -> String {
+    let argument = argument_of(error);
     // A value may be written behind its flag.
     let flag = argument.split(['=', ' ']).next().unwrap_or_default();
     let told = if flag.starts_with('-') { format!("`{flag}`") } else { "an argument".to_owned() };
@@ -113,7 +124,9 @@ fn misunderstood(error: &clap::Error) -> String {
 /// network folder or a card that does not answer must not keep the host from its answer.
 async fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
     let limit = entry.timeout()?.saturating_sub(started.elapsed());
-    // What hangs in it hangs until the process ends.
+    // What may hang in it, until the process ends.
+    let asked = entry.written().into_iter().filter(|written| written.setting.contains('.'));
+    let asked: Vec<_> = asked.map(|written| written.origin.to_string()).take(SETTINGS).collect();
     let load = tokio::task::spawn_blocking(move || {
         let endpoint = entry.resolve();
         let remote = endpoint.as_ref().map_err(Clone::clone).and_then(Remote::new);
@@ -122,7 +135,8 @@ async fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
     let Ok(loaded) = tokio::time::timeout(limit, load).await else {
         let seconds = limit.as_secs_f64().round();
         let what = format!("Certificate, key and references did not come within {seconds} s");
-        return Err(Failure::new(Code::TimedOut, what)
+        let failure = asked.into_iter().fold(Failure::new(Code::TimedOut, what), Failure::at);
+        return Err(failure
             .because("A file, a program or a token that a setting names does not answer.")
             .fix("Look for named pipes, folders of a network, programs that wait and cards that hang."));
     };
@@ -249,3 +263,6 @@ impl ConnectArgs {
         self.log_file.as_deref().map(|path| Journal::open(path, detail, notes.clone())).transpose()
     }
 }
+
+/// How many settings are named that may be why nothing came.
+const SETTINGS: usize = 6;

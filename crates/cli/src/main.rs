@@ -91,7 +91,11 @@ fn usage(error: &clap::Error, started: Instant) -> ExitCode {
     if error.use_stderr() && host {
         return connect::refuse(error, started).unwrap_or(ExitCode::from(ASKED_WRONGLY));
     }
-    render::usage(error);
+    if connect::repeats_a_value(error) {
+        render::notice(&format!("error: {}\n\nFor more information, try '--help'.", connect::misunderstood(error)));
+    } else {
+        render::usage(error);
+    }
     ExitCode::from(u8::from(error.use_stderr()) * ASKED_WRONGLY)
 }
 

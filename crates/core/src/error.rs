@@ -74,6 +74,11 @@ impl Failure {
         self
     }
 
+    /// Adds where it failed, when nothing says so yet and it is not the host's own doing.
+    pub(crate) fn at_least(self, place: String) -> Self {
+        if self.0.place.is_empty() && self.0.side != Side::Host { self.at(place) } else { self }
+    }
+
     /// Adds a reason.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {

@@ -112,9 +112,9 @@ fn read(file: &Path) -> Result<Shown> {
     let bytes = bytes.map_err(|error| {
         let failure = Failure::new(Code::FileUnreadable, "The file cannot be read").at(printable(&name));
         match error.kind() {
-            io::ErrorKind::NotFound => failure.because("There is no such file."),
+            io::ErrorKind::NotFound => failure.because("There is no such file.").fix("Check the path."),
             io::ErrorKind::IsADirectory => failure.because("It is a folder.").fix("Name the files in it."),
-            _ => failure.because_of(&error),
+            _ => failure.because_of(&error).fix("Check who may read it, and the folders on the way to it."),
         }
     })?;
     let found = pem::read(&bytes).map_err(|problem| {

@@ -155,5 +155,5 @@ fn plain_lines(message: &str) -> String {
 
 fn unexpected(what: &str) -> Failure {
     Failure::new(Code::DemoFailed, what)
-        .fix("This is a fault of mcp-mtls, or of something between programs on this machine: please report it.")
+        .fix("Do what it says. If that does not help, please report it: it may be a fault of mcp-mtls.")
 }

@@ -184,6 +184,20 @@ async fn what_is_wrong_with_the_arguments_is_told_to_the_host() {
     }
 }
 
+#[test]
+fn arguments_that_may_be_secrets_are_not_repeated_to_a_person() {
+    let folder = std::env::temp_dir();
+    for arguments in [
+        &["doctor", "https://mcp.example/", "hunter2"][..],
+        &["doctor", "https://mcp.example/", "--key", "-----BEGIN PRIVATE KEY-----\nhunter2"],
+        &["doctor", "https://mcp.example/", "--bearer=hunter2"],
+        &["certs", "show", "a.pem", "--token=hunter2"],
+    ] {
+        let told = crate::run::mcp_mtls(&folder, arguments).failed(2);
+        assert!(told.starts_with("error: there is ") && !told.contains("hunter2"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_refused_connection_is_told_on_stderr_too_and_ends_with_status_1() {
     let pki = Pki::new();

@@ -139,6 +139,7 @@ fn negotiated(evidence: &Evidence, step: &mut super::Step) {
                 Code::ServerCertificateEndsSoon,
                 format!("The server's certificate {}", certificate::title(facts, now)),
             )
+            .at(evidence.target.clone())
             .because("From then on no connection is possible.")
             .fix("Ask whoever runs the server to renew it.")
             .evidence("certificate", facts.fingerprint.clone()),

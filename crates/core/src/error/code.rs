@@ -218,7 +218,7 @@ codes! {
     MessageTooLarge = "message-too-large", Theirs;
     /// The JSON-RPC error of a server, met by a library call.
     ServerError = "server-error", Theirs;
-    /// The host sent something that is not a JSON-RPC message.
+    /// The host sent something that is not a JSON-RPC message, or may not come yet.
     HostMessageInvalid = "host-message-invalid", Host;
     /// The host asks for something this bridge does not have yet.
     MethodUnsupported = "method-unsupported", Host;

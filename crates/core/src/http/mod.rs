@@ -184,7 +184,8 @@ impl Client {
             url = self.target(&url, &response)?;
         }
         Err(Failure::new(Code::RedirectRefused, format!("{} redirects without end", brief(&told(&self.url))))
-            .because(format!("It redirected more than {MAX_REDIRECTS} times, at last to {}.", told(&url)))
+            .at(told(&self.url))
+            .because(format!("It redirected more than {MAX_REDIRECTS} times, at last to {}.", quoted(&told(&url))))
             .fix("Write the final URL of the endpoint in `url`."))
     }
 
@@ -192,6 +193,11 @@ impl Client {
     /// response came in; whether the second is so.
     pub(crate) async fn outlived(&self, generation: u64) -> bool {
         self.generations.outlived(generation).await
+    }
+
+    /// The URL of the endpoint, as it may be told.
+    pub(crate) fn told(&self) -> String {
+        told(&self.url)
     }
 
     /// Its generations of identity and trust, to have the next one made.
@@ -299,13 +305,13 @@ impl Client {
             (Some(target), _) if kept && target.origin() == self.url.origin() => Ok(bare(target)),
             (Some(target), _) if kept => Err(failure(format!(
                 "The target {} is of another origin, where certificate, headers and message must not go.",
-                told(&target)
+                quoted(&told(&target))
             ))
-            .fix(format!("If you trust it, write {} in `url`.", brief(&told(&target))))),
+            .fix(format!("If you trust it, write {} in `url`.", quoted(&brief(&told(&target)))))),
             (Some(target), _) => Err(failure(format!(
                 "HTTP {} to {} would turn the message into a GET; login pages answer like that.",
                 response.status.as_u16(),
-                told(&target)
+                quoted(&told(&target))
             ))
             .fix("Check the URL, and whether the server wants credentials in `headers`.")),
             (None, Some(location)) => {

@@ -146,7 +146,10 @@ async fn json(body: Body, asked: Asked<'_>, place: String) -> Result<Message> {
     let mut answer = None;
     let first = asked.request.is_modern()
         || matches!(asked.request.kind(), Kind::Request { method, .. } if method == INITIALIZE);
-    let messages = match events::read(collect(body, asked.outbox).await?.into()) {
+    let body = collect(body, asked.outbox).await?;
+    // What begins like one is a message that something cut off.
+    let first = first && !begins_like_a_message(&body);
+    let messages = match events::read(body.into()) {
         Ok(messages) if first && !messages.iter().any(Message::is_sound) => {
             return Err(no_message_at_all(place, Malformed::NotMessage.words()));
         }
@@ -167,6 +170,11 @@ async fn json(body: Body, asked: Asked<'_>, place: String) -> Result<Message> {
             .because("Its messages have other ids, or are no answers of JSON-RPC 2.0.")
             .fix("Tell whoever runs the server: each request wants an answer with its id.")
     })
+}
+
+fn begins_like_a_message(body: &[u8]) -> bool {
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(BEGINNING)]);
+    beginning.trim_start().starts_with(['{', '[']) && beginning.contains("\"jsonrpc\"")
 }
 
 /// The whole body. What the host cannot take yet is left with the server, in the middle too.
@@ -220,6 +228,9 @@ async fn pass(outbox: &Outbox, message: Message) {
     // Without a reader the host is gone, and all work is about to end.
     let _ = outbox.send(message).await;
 }
+
+/// In how much of a message its version stands, as software writes it.
+const BEGINNING: usize = 4 << 10;
 
 const ACCEPTED_BODY: usize = 64 << 10;
 const ACCEPTED_TIME: Duration = Duration::from_millis(50);

@@ -69,6 +69,7 @@ impl Remote {
         }
         let words = answer.part("/error/message").and_then(|words| words.as_str().map(quoted)).unwrap_or_default();
         Err(Failure::new(Code::ServerError, format!("The server answered `{method}` with an error: {words}"))
+            .at(self.client.told())
             .fix("Look into the server's log, or correct the parameters.")
             .evidence("error", answer.part("/error").unwrap_or_default()))
     }

@@ -141,9 +141,15 @@ impl Remote {
                 .fix("Send it as a notification or an answer."));
         };
         let asked = Asked { request, id, outbox, sent: sent.as_ref() };
-        if !request.is_modern() {
-            return self.legacy_request(asked).await;
-        }
+        let answer = if request.is_modern() {
+            self.modern_request_if_spoken(asked, method).await
+        } else {
+            self.legacy_request(asked).await
+        };
+        answer.map_err(|failure| failure.at_least(self.client.told()))
+    }
+
+    async fn modern_request_if_spoken(&self, asked: Asked<'_>, method: &str) -> Result<Message> {
         if self.transport == Transport::HttpSse {
             return Err(Failure::new(Code::MethodUnsupported, format!("{} is not supported", crate::error::plain(method)))
                 .because("The entry says that the server speaks HTTP+SSE (\"type\": \"sse\"), which knows the revision 2024-11-05 only.")

@@ -65,6 +65,7 @@ impl Roots {
             return Ok(());
         }
         Err(Failure::new(Code::TrustEmpty, "No server can be verified: the system has no trusted roots")
+            .at("the system's store of CA certificates")
             .because("`ca` is not set, and the system's store of CA certificates is empty or missing.")
             .fix("Set `ca` to the CA of the server.")
             .fix("Install the system's CA certificates (the package ca-certificates)."))

@@ -108,7 +108,7 @@ fn of_http_sse(pki: &Pki, server: &McpServer, client: &mcp_mtls_testkit::pki::Cl
 
 #[tokio::test]
 async fn a_request_before_initialize() {
-    let mut case = case("session-not-begun", Code::SessionLost, Side::Theirs);
+    let mut case = case("session-not-begun", Code::HostMessageInvalid, Side::Host);
     let options = McpOptions { http_sse: Some(HttpSse::default()), ..McpOptions::default() };
     let server = McpServer::with(&case.pki, options).await;
     let client = case.pki.client("alice");

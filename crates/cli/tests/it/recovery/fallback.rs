@@ -148,7 +148,7 @@ async fn b12_an_entry_of_type_sse_is_never_asked_the_new_way() {
     host.send_raw(r#"{"jsonrpc":"2.0","id":2,"method":"server/discover"}"#).await;
     super::ours(&host.recv_raw().await, 2, "method-unsupported");
     host.send_raw(&call(3, "echo")).await;
-    super::ours(&host.recv_raw().await, 3, "session-lost");
+    super::ours(&host.recv_raw().await, 3, "host-message-invalid");
     assert_eq!(told(&server.requests()), Vec::<String>::new());
     begin(&mut host).await;
     host.send_raw(&call(7, "whoami")).await;

@@ -299,7 +299,7 @@ impl Remote {
 }
 
 fn no_session() -> Failure {
-    Failure::new(Code::SessionLost, "There is no session")
+    Failure::new(Code::HostMessageInvalid, "There is no session")
         .because("The host has not sent `initialize`.")
         .fix("Send `initialize`.")
 }
