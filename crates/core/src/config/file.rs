@@ -22,6 +22,8 @@ use crate::error::{Code, Failure, Result};
 /// one broken entry does not keep the others from working.
 pub struct File {
     path: Arc<PathBuf>,
+    /// What relative paths in it are relative to.
+    folder: Option<PathBuf>,
     /// Some people write their secrets into it.
     text: Zeroizing<String>,
 }
@@ -54,10 +56,20 @@ impl File {
                 .at(path.display().to_string())
                 .fix("Save it as UTF-8."));
         };
+        let folder = path.parent().map(Path::to_owned);
+        Self::parse(path, folder, text).map(Some)
+    }
+
+    /// The same with a text of which `path` says where it stands, or will stand. Relative paths in it are relative
+    /// to `folder`.
+    ///
+    /// # Errors
+    /// `config-syntax`.
+    pub fn parse(path: PathBuf, folder: Option<PathBuf>, text: &str) -> Result<Self> {
         let text = Zeroizing::new(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned());
-        let file = Self { path: Arc::new(path), text };
+        let file = Self { path: Arc::new(path), folder, text };
         file.root()?;
-        Ok(Some(file))
+        Ok(file)
     }
 
     /// The path, absolute.
@@ -187,7 +199,7 @@ impl File {
             name: Some(name.to_owned()),
             settings,
             origins: reader.origins,
-            folder: self.path.parent().map(Path::to_owned),
+            folder: self.folder.clone(),
             warnings: reader.warnings,
         })
     }
@@ -254,6 +266,6 @@ fn in_words(kind: &ParseErrorKind) -> &'static str {
 }
 
 /// The names under which hosts keep their servers.
-const MAPS: [&str; 3] = ["mcp", "mcpServers", "servers"];
+pub const MAPS: [&str; 3] = ["mcp", "mcpServers", "servers"];
 
 const SHAPE: &str = r#"Write { "mcp": { "NAME": { "url": "https://…", "tls": { … } } } }."#;

@@ -14,7 +14,7 @@ use crate::error::{Code, Failure, Result};
 /// # Errors
 /// `config-no-such-entry` with the names that exist, and every error of reading a file.
 pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
-    let paths = config.map_or_else(default_files, |path| vec![path.to_owned()]);
+    let paths = files(config);
     let mut names = Vec::new();
     let mut read = Vec::new();
     for path in &paths {
@@ -47,6 +47,8 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
 pub struct Listed {
     /// The name; none when the failure is that of a whole file.
     pub name: Option<String>,
+    /// The file; none when there is none at all.
+    pub file: Option<PathBuf>,
     /// The entry, and every error of reading it.
     pub entry: Result<Entry>,
 }
@@ -54,7 +56,7 @@ pub struct Listed {
 /// Every entry that [`find`] finds, and what keeps it from finding more.
 #[must_use]
 pub fn list(config: Option<&Path>) -> Vec<Listed> {
-    let paths = config.map_or_else(default_files, |path| vec![path.to_owned()]);
+    let paths = files(config);
     let mut listed: Vec<Listed> = Vec::new();
     let mut read = Vec::new();
     for path in &paths {
@@ -63,7 +65,7 @@ pub fn list(config: Option<&Path>) -> Vec<Listed> {
             Ok(Some(found)) => found,
             Ok(None) => continue,
             Err(failure) => {
-                listed.push(Listed { name: None, entry: Err(failure) });
+                listed.push(Listed { name: None, file: Some(path.clone()), entry: Err(failure) });
                 // No name is looked for beyond a file that cannot be read.
                 return listed;
             }
@@ -72,7 +74,7 @@ pub fn list(config: Option<&Path>) -> Vec<Listed> {
             if !listed.iter().any(|other| other.name.as_ref() == Some(&name))
                 && let Some(entry) = file.entry(&name).transpose()
             {
-                listed.push(Listed { name: Some(name), entry });
+                listed.push(Listed { name: Some(name), file: Some(file.path().to_owned()), entry });
             }
         }
         read.push(file.path().display().to_string());
@@ -83,7 +85,7 @@ pub fn list(config: Option<&Path>) -> Vec<Listed> {
         } else {
             Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all").at(read.join(" and in "))
         };
-        listed.push(Listed { name: None, entry: Err(failure) });
+        listed.push(Listed { name: None, file: None, entry: Err(failure) });
     }
     listed
 }
@@ -98,12 +100,29 @@ fn no_file(paths: &[PathBuf], named: bool) -> Failure {
         Some(_) => failure,
         None => failure.because("The environment names no home folder, where yours would be; some hosts clear it."),
     };
-    failure.fix("Write the file, or give a URL and --cert, --key and --ca instead of a name.")
+    failure
+        .fix("Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.")
 }
 
-/// The user's file, then the machine's.
-fn default_files() -> Vec<PathBuf> {
-    let user = user_folder().map(|folder| folder.join("mcp-mtls").join(FILE));
+/// The user's own configuration file, whether it is there or not.
+///
+/// # Errors
+/// `config-unreadable` without a home folder.
+pub fn user_file() -> Result<PathBuf> {
+    user_folder().map(|folder| folder.join("mcp-mtls").join(FILE)).ok_or_else(|| {
+        Failure::new(Code::ConfigUnreadable, "There is no place for your configuration file")
+            .because("The environment names no home folder.")
+            .fix("Name the file with --config FILE.")
+    })
+}
+
+/// Where entries are looked for: in `config` alone when it is given, else in the user's file, then in the machine's.
+#[must_use]
+pub fn files(config: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(path) = config {
+        return vec![path.to_owned()];
+    }
+    let user = user_file().ok();
     let machine = cfg!(unix).then(|| Path::new("/etc/mcp-mtls").join(FILE));
     user.into_iter().chain(machine).collect()
 }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod command;
+mod draft;
 mod endpoint;
 mod file;
 mod headers;
@@ -25,13 +26,14 @@ mod tls;
 mod verification;
 mod written;
 
+pub use draft::{Draft, Moved, Started, Value};
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
-pub use file::File;
+pub use file::{File, MAPS};
 pub use headers::Headers;
 #[cfg(feature = "pkcs11")]
 pub(crate) use locate::home;
-pub use locate::{Listed, find, list, path_of_flag};
+pub use locate::{Listed, files, find, list, path_of_flag, user_file};
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use origin::Origin;
 pub use permissions::{read_all, read_file};

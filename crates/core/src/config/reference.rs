@@ -141,15 +141,17 @@ pub(super) fn literal(written: &Secret, origin: &Origin) -> Result<(Secret, bool
     Ok((Secret::new(texts.collect::<Vec<_>>().concat()), any))
 }
 
+/// A part of a value as written.
 #[derive(Debug, PartialEq)]
-enum Part<'a> {
+pub(super) enum Part<'a> {
     Literal(&'a str),
     Env(&'a str),
     File(&'a str),
     Command(&'a str),
 }
 
-fn parse<'a>(text: &'a str, origin: &Origin) -> Result<Vec<Part<'a>>> {
+/// The references in a text, and what stands between them.
+pub(super) fn parse<'a>(text: &'a str, origin: &Origin) -> Result<Vec<Part<'a>>> {
     let mut parts = Vec::new();
     let mut rest = text;
     let mut literal = 0;

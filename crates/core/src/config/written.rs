@@ -1,7 +1,12 @@
 //! Which settings an entry has, and where each was written; never what their values are.
 
+use url::Url;
+
+use super::endpoint::told;
+use super::material::is_on_token;
 use super::origin::Origin;
 use super::{Entry, EntrySettings, SpiffeSettings, TlsSettings};
+use crate::secret::Secret;
 
 /// A setting that was written.
 #[derive(Clone, Debug)]
@@ -30,6 +35,35 @@ impl Entry {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled != Some(false)
+    }
+
+    /// The kind of source that the client certificate comes from; none when there is no client certificate.
+    #[must_use]
+    pub fn identity_kind(&self) -> Option<&'static str> {
+        let tls = self.settings.tls.as_ref()?;
+        let on_token = |text: &Option<Secret>| text.as_ref().is_some_and(|text| is_on_token(text.expose()));
+        match tls {
+            TlsSettings { spiffe: Some(_), .. } => Some("spiffe"),
+            TlsSettings { exec: Some(_), .. } => Some("exec"),
+            TlsSettings { cert, key, .. } if on_token(cert) || on_token(key) => Some("token"),
+            TlsSettings { cert: None, key: None, .. } => None,
+            TlsSettings { cert, .. } => {
+                let is_text = cert.as_ref().is_some_and(|text| text.expose().contains("-----BEGIN"));
+                Some(if is_text { "text" } else { "file" })
+            }
+        }
+    }
+
+    /// The URL as it may be told, with references as they were written; none where it cannot be told without its
+    /// secrets.
+    #[must_use]
+    pub fn told_url(&self) -> Option<String> {
+        let written = self.settings.url.as_ref()?.expose();
+        match Url::parse(written.trim()) {
+            Ok(url) if !written.contains('{') => Some(told(&url)),
+            _ if written.contains('@') => None,
+            _ => written.split(['?', '#']).next().map(str::to_owned),
+        }
     }
 
     /// Every setting that was written, with its origin.

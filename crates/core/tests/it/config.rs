@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "what stages a test may panic as the test itself may")]
 
 mod arguments;
+#[cfg(unix)]
+mod draft;
 #[cfg(all(unix, not(target_os = "macos")))]
 mod environment;
 mod exec;

@@ -97,13 +97,13 @@ fn without_a_file() {
     config-unreadable: There is no configuration file
     at: [dir]/.config/mcp-mtls/config.jsonc
     at: /etc/mcp-mtls/config.jsonc
-    fix: Write the file, or give a URL and --cert, --key and --ca instead of a name.
+    fix: Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.
     ");
     assert_snapshot!(under::<&str>(&folder, &[]), @"
     config-unreadable: There is no configuration file
     at: /etc/mcp-mtls/config.jsonc
     why: The environment names no home folder, where yours would be; some hosts clear it.
-    fix: Write the file, or give a URL and --cert, --key and --ca instead of a name.
+    fix: Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.
     ");
 }
 

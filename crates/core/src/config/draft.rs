@@ -1,0 +1,279 @@
+//! An entry as it is written into a file, wherever its settings came from.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::arguments::refuse_key;
+use super::material::is_on_token;
+use super::origin::Origin;
+use super::reference::{Part, parse};
+use super::{Entry, EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSettings};
+use crate::error::{Code, Failure, Result};
+use crate::secret::Secret;
+
+/// A value as it stands in a file. The keys of a map have an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Number(u64),
+    /// Text, which may hold a secret.
+    Text(Secret),
+    /// A list.
+    List(Vec<Self>),
+    /// Values by name.
+    Map(Vec<(String, Self)>),
+}
+
+/// An entry to be written into a file, in any folder.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Draft {
+    /// The entry: references stay references, in our notation, and paths are absolute or begin with `~`.
+    pub entry: Value,
+    /// The paths that were relative.
+    pub moved: Vec<Moved>,
+    /// The programs that run, and the libraries that are loaded, when the entry is used.
+    pub programs: Vec<Started>,
+}
+
+/// A path that was relative to another folder.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Moved {
+    /// The setting, as in `tls.cert`.
+    pub setting: String,
+    /// As it was written.
+    pub from: String,
+    /// As it stands in the draft.
+    pub to: PathBuf,
+}
+
+/// A program that a setting runs, or the library that it loads.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Started {
+    /// The setting, as in `tls.exec`.
+    pub setting: String,
+    /// The program and its arguments, as a shell would take them; or the library.
+    pub line: Secret,
+}
+
+impl Value {
+    /// A text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Text(Secret::new(text.to_owned()))
+    }
+}
+
+impl Entry {
+    /// The entry as it is to be written. Nothing is run, and no file is read.
+    ///
+    /// # Errors
+    /// `reference-unresolved` for notation that cannot be translated; `config-invalid-value` for a private key that
+    /// stands in it, and for paths that no JSON can hold.
+    pub fn draft(&self) -> Result<Draft> {
+        let here = std::env::current_dir().unwrap_or_default();
+        let mut writer = Writer { entry: self, here: &here, moved: Vec::new(), programs: Vec::new() };
+        let entry = writer.settings(&self.settings)?;
+        Ok(Draft { entry, moved: writer.moved, programs: writer.programs })
+    }
+}
+
+struct Writer<'a> {
+    entry: &'a Entry,
+    /// What relative paths in flags are relative to.
+    here: &'a Path,
+    moved: Vec<Moved>,
+    programs: Vec<Started>,
+}
+
+type Keys = Vec<(String, Value)>;
+
+impl Writer<'_> {
+    fn settings(&mut self, settings: &EntrySettings) -> Result<Value> {
+        // Taken apart whole, so that a new setting cannot be forgotten here.
+        let EntrySettings { kind, url, headers, oauth, timeout, enabled, proxy, tls } = settings;
+        let mut keys = Keys::new();
+        put(&mut keys, "type", kind.map(|kind| Value::text(name_of(kind))));
+        put(&mut keys, "url", self.text("url", url.as_ref())?);
+        put(&mut keys, "headers", headers.as_deref().map(|headers| self.headers(headers)).transpose()?);
+        put(&mut keys, "oauth", oauth.map(Value::Bool));
+        put(&mut keys, "timeout", timeout.map(Value::Number));
+        put(&mut keys, "enabled", enabled.map(Value::Bool));
+        put(&mut keys, "proxy", self.text("proxy", proxy.as_ref())?);
+        put(&mut keys, "tls", tls.as_ref().map(|tls| self.tls(tls)).transpose()?);
+        Ok(Value::Map(keys))
+    }
+
+    fn headers(&mut self, headers: &[Header]) -> Result<Value> {
+        let mut keys = Keys::new();
+        for Header { name, value } in headers {
+            let setting = format!("headers.{name}");
+            put(&mut keys, name, self.text(&setting, value.as_ref())?);
+        }
+        Ok(Value::Map(keys))
+    }
+
+    fn tls(&mut self, settings: &TlsSettings) -> Result<Value> {
+        let TlsSettings {
+            cert,
+            key,
+            passphrase,
+            pkcs11_module,
+            exec,
+            ca,
+            system_roots,
+            pins,
+            crl,
+            server_name,
+            min_version,
+            key_exchange,
+            spiffe,
+        } = settings;
+        let plain = |text: &Option<String>| text.as_deref().map(Value::text);
+        let pins = pins.as_deref().map(|pins| Value::List(pins.iter().map(|pin| Value::text(pin)).collect()));
+        let mut keys = Keys::new();
+        put(&mut keys, "cert", self.path("tls.cert", cert.as_ref())?);
+        put(&mut keys, "key", self.path("tls.key", key.as_ref())?);
+        put(&mut keys, "passphrase", self.text("tls.passphrase", passphrase.as_ref())?);
+        if let Some(module) = pkcs11_module {
+            self.programs.push(Started { setting: "tls.pkcs11Module".to_owned(), line: module.clone() });
+        }
+        put(&mut keys, "pkcs11Module", self.path("tls.pkcs11Module", pkcs11_module.as_ref())?);
+        put(&mut keys, "exec", exec.as_ref().map(|exec| self.exec(exec)).transpose()?);
+        put(&mut keys, "ca", self.path("tls.ca", ca.as_ref())?);
+        put(&mut keys, "systemRoots", system_roots.map(Value::Bool));
+        put(&mut keys, "pins", pins);
+        put(&mut keys, "crl", self.path("tls.crl", crl.as_ref())?);
+        put(&mut keys, "serverName", plain(server_name));
+        put(&mut keys, "minVersion", plain(min_version));
+        put(&mut keys, "keyExchange", plain(key_exchange));
+        put(&mut keys, "spiffe", spiffe.as_ref().map(|spiffe| self.spiffe(spiffe)).transpose()?);
+        Ok(Value::Map(keys))
+    }
+
+    fn spiffe(&mut self, settings: &SpiffeSettings) -> Result<Value> {
+        let SpiffeSettings { socket, id, server_id, any_in_trust_domain } = settings;
+        let mut keys = Keys::new();
+        put(&mut keys, "socket", self.text("tls.spiffe.socket", socket.as_ref())?);
+        put(&mut keys, "id", self.text("tls.spiffe.id", id.as_ref())?);
+        put(&mut keys, "serverId", self.text("tls.spiffe.serverId", server_id.as_ref())?);
+        put(&mut keys, "anyInTrustDomain", any_in_trust_domain.map(Value::Bool));
+        Ok(Value::Map(keys))
+    }
+
+    fn exec(&mut self, exec: &Exec) -> Result<Value> {
+        let words = exec.words();
+        self.programs.push(Started { setting: "tls.exec".to_owned(), line: line(words.iter().map(Secret::expose)) });
+        let mut written = Vec::new();
+        for (at, word) in words.iter().enumerate() {
+            // A name without a slash is looked for in `PATH`.
+            let is_path = at == 0 && word.expose().contains(['/', '\\']);
+            written.push(Value::Text(self.value("tls.exec", word, is_path)?));
+        }
+        Ok(Value::List(written))
+    }
+
+    fn text(&mut self, setting: &str, written: Option<&Secret>) -> Result<Option<Value>> {
+        written.map(|written| self.value(setting, written, false).map(Value::Text)).transpose()
+    }
+
+    /// A path, the text of a PEM file or the URI of an object on a token.
+    fn path(&mut self, setting: &str, written: Option<&Secret>) -> Result<Option<Value>> {
+        let Some(written) = written else { return Ok(None) };
+        let text = written.expose();
+        if text.contains("PRIVATE KEY-----") {
+            let origin = self.entry.origins.of(setting);
+            refuse_key(setting.trim_start_matches("tls."), &origin)?;
+            return Err(Failure::new(Code::ConfigInvalidValue, "A private key is not written into the configuration")
+                .at(origin.to_string())
+                .because("Such files are copied and shared.")
+                .fix("Save it as a file that you alone can read, and name that file."));
+        }
+        if is_on_token(text) {
+            // The attributes that name a library (RFC 7512, section 2.3).
+            let modules = text.split(['?', '&']).filter(|attribute| attribute.starts_with("module-"));
+            let setting = setting.to_owned();
+            self.programs.extend(
+                modules.map(|module| Started { setting: setting.clone(), line: Secret::new(module.to_owned()) }),
+            );
+        }
+        let is_path = !is_on_token(text) && !text.contains("-----BEGIN") && !text.contains('\n');
+        self.value(setting, written, is_path).map(|value| Some(Value::Text(value)))
+    }
+
+    /// The same value with every reference in our notation, and every path in it absolute.
+    fn value(&mut self, setting: &str, written: &Secret, is_path: bool) -> Result<Secret> {
+        let origin = self.entry.origins.of(setting);
+        let mut texts = Vec::new();
+        for (at, part) in parse(written.expose(), &origin)?.into_iter().enumerate() {
+            texts.push(Zeroizing::new(match part {
+                Part::Literal(text) if at == 0 && is_path => self.absolute(setting, text, &origin)?,
+                Part::Literal(text) => text.to_owned(),
+                Part::Env(name) => format!("{{env:{name}}}"),
+                Part::File(path) => format!("{{file:{}}}", self.absolute(setting, path, &origin)?),
+                Part::Command(line) => format!("{{command:{}}}", self.command(setting, line, &origin)?),
+            }));
+        }
+        Ok(Secret::new(texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().concat()))
+    }
+
+    fn command(&mut self, setting: &str, written: &str, origin: &Origin) -> Result<String> {
+        self.programs.push(Started { setting: setting.to_owned(), line: Secret::new(written.to_owned()) });
+        let mut words = shlex::split(written).unwrap_or_default();
+        let Some(program) = words.first_mut().filter(|program| program.contains(['/', '\\'])) else {
+            return Ok(written.to_owned());
+        };
+        let absolute = self.absolute(setting, program, origin)?;
+        if absolute == *program {
+            return Ok(written.to_owned());
+        }
+        *program = absolute;
+        Ok(line(words.iter().map(String::as_str)).expose().to_owned())
+    }
+
+    fn absolute(&mut self, setting: &str, written: &str, origin: &Origin) -> Result<String> {
+        let at_home = written.strip_prefix('~').is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
+        let path = Path::new(written);
+        if at_home || path.is_absolute() || written.is_empty() {
+            return Ok(written.to_owned());
+        }
+        let to = self.entry.folder(origin).unwrap_or(self.here).join(path.strip_prefix(".").unwrap_or(path));
+        let Some(text) = to.to_str() else {
+            return Err(Failure::new(Code::ConfigInvalidValue, "The path cannot be written into a configuration")
+                .at(origin.to_string())
+                .because("The folder that it is relative to has a name that is not UTF-8 text.")
+                .fix("Write an absolute path."));
+        };
+        // What the path ends with matters, when a reference follows.
+        let text = if written.ends_with('/') && !text.ends_with('/') { format!("{text}/") } else { text.to_owned() };
+        self.moved.push(Moved { setting: setting.to_owned(), from: written.to_owned(), to });
+        Ok(text)
+    }
+}
+
+fn put(keys: &mut Keys, name: &str, value: Option<Value>) {
+    // The flags make an object of nothing.
+    if let Some(value) = value.filter(|value| !matches!(value, Value::Map(keys) if keys.is_empty())) {
+        keys.push((name.to_owned(), value));
+    }
+}
+
+fn line<'a>(words: impl Iterator<Item = &'a str>) -> Secret {
+    // A word with a NUL in it can be given to no program, and is told when the entry is resolved.
+    Secret::new(shlex::try_join(words).unwrap_or_default())
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Remote => "remote",
+        Kind::Http => "http",
+        Kind::StreamableHttp => "streamable-http",
+        Kind::Sse => "sse",
+    }
+}
