@@ -7,6 +7,8 @@ mod certs;
 mod connect;
 mod demo;
 mod doctor;
+mod edit;
+mod entries;
 mod explain;
 mod generate;
 mod journal;
@@ -33,6 +35,12 @@ struct Cli {
 enum Command {
     /// Connect a host to a remote server: what a host runs, speaking MCP on stdin and stdout.
     Connect(Box<connect::ConnectArgs>),
+    /// Add a server to your configuration, after a look at its certificate and at the server.
+    Add(Box<entries::AddArgs>),
+    /// List the servers of the configuration, without connecting to any.
+    List(entries::ListArgs),
+    /// Remove a server from your configuration.
+    Remove(entries::RemoveArgs),
     /// Find out what is wrong with an entry or a server, and what to do: every step of the way, one at a time.
     Doctor(Box<doctor::DoctorArgs>),
     /// Make certificates for development, and look at any certificate or key.
@@ -54,6 +62,9 @@ fn main() -> ExitCode {
     };
     let wants_json = match &command {
         Command::Certs(args) => args.json,
+        Command::Add(args) => args.json,
+        Command::List(args) => args.json,
+        Command::Remove(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Explain(args) => args.json,
         _ => false,
@@ -74,6 +85,9 @@ fn main() -> ExitCode {
 fn run(command: Command, started: Instant) -> Result<ExitCode> {
     match command {
         Command::Connect(args) => return connect::run(*args, started),
+        Command::Add(args) => return entries::add(*args),
+        Command::List(args) => entries::list(&args)?,
+        Command::Remove(args) => entries::remove(&args)?,
         Command::Doctor(args) => return doctor::run(*args),
         Command::Certs(args) => certs::run(args)?,
         Command::Demo(args) => on_runtime(demo::run(args))?,

@@ -7,6 +7,8 @@
 //! - A closed pipe is no error: whoever closed it does not want to read on.
 //! - With `--json` the answer is one JSON value on stdout, in failure too: `{"error": {...}}`.
 
+mod ask;
+
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use mcp_mtls_core::error::{Code, Failure};
 use serde::Serialize;
+
+pub(crate) use ask::confirmed;
 
 /// Prints what was asked for.
 pub(crate) fn answer(text: &str) {

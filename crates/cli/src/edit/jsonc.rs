@@ -1,0 +1,275 @@
+//! JSON with comments: set a value at a path of keys, or remove it.
+//!
+//! Every change is a handful of replaced ranges, found by the parser. The result is parsed again and compared with
+//! what was asked for, so that no text, however it is written, can be damaged.
+
+mod space;
+mod style;
+
+use jsonc_parser::ast::{Object, ObjectProp, Value as Ast};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use mcp_mtls_core::config::Value;
+use zeroize::Zeroizing;
+
+use super::Trouble;
+use space::Around;
+use style::Style;
+pub(crate) use style::plain;
+
+/// A file of JSON with comments.
+pub(crate) struct Document {
+    text: Zeroizing<String>,
+}
+
+/// A range of the text and what takes its place.
+type Splice = (std::ops::Range<usize>, String);
+
+impl Document {
+    /// Reads a text; one with nothing in it is an empty object.
+    pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
+        let mut document = Self { text: Zeroizing::new(text.to_owned()) };
+        if parsed(document.body())?.is_none() {
+            let style = Style::of(document.body(), None);
+            let gap = if document.body().is_empty() || text.ends_with('\n') { "" } else { style.newline };
+            document.text = Zeroizing::new(format!("{text}{gap}{{}}{}", style.newline));
+        }
+        document.root(|_| Ok(()))?;
+        Ok(document)
+    }
+
+    /// The text as it is now.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether there is a value at this path of keys.
+    pub(crate) fn has(&self, path: &[&str]) -> bool {
+        self.root(|root| Ok(find(root, path).is_some())).unwrap_or(false)
+    }
+
+    /// The text at this path, if there is one.
+    pub(crate) fn string(&self, path: &[&str]) -> Option<String> {
+        let found = self.root(|root| {
+            Ok(find(root, path).and_then(|property| match &property.value {
+                Ast::StringLit(text) => Some(text.value.clone().into_owned()),
+                _ => None,
+            }))
+        });
+        found.ok().flatten()
+    }
+
+    /// Sets the value at this path of keys. Maps that are missing on the way are made; a value that is there already
+    /// is replaced, and its key and all around it stay.
+    pub(crate) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
+        let splices = self.root(|root| {
+            let style = Style::of(self.body(), Some(root));
+            let mut object = root;
+            for (depth, key) in path.iter().enumerate() {
+                let rest = &path[depth + 1..];
+                match (object.get(key), rest) {
+                    (None, _) => {
+                        let value = rest
+                            .iter()
+                            .rev()
+                            .fold(value.clone(), |value, key| Value::Map(vec![((*key).to_owned(), value)]));
+                        return Ok(self.inserted(object, key, &value, &style));
+                    }
+                    (Some(property), []) => {
+                        let indent = space::indent(self.body(), property.start());
+                        let compact = style.compact_in(object, self.body());
+                        let text = style.render(value, &indent, compact);
+                        return Ok(vec![(property.value.start()..property.value.end(), text)]);
+                    }
+                    (Some(property), _) => {
+                        let Ast::Object(next) = &property.value else {
+                            return Err(self.no_map(property, &path[..=depth]));
+                        };
+                        object = next;
+                    }
+                }
+            }
+            Err(Trouble::Strange)
+        })?;
+        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
+    }
+
+    /// Removes the value at this path of keys, with its key, the comment behind it on its line, and the comments
+    /// right above it; those above the first of a map stay, since they may be about all of them. Returns the comments
+    /// above that went with it, or nothing if there is no such value.
+    pub(crate) fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
+        let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
+        let found = self.root(|root| {
+            let object = match way {
+                [] => Some(root),
+                _ => find(root, way).and_then(|property| property.value.as_object()),
+            };
+            let found = object.and_then(|object| {
+                let at = object.properties.iter().position(|property| property.name.as_str() == *last)?;
+                Some(self.removed(object, at))
+            });
+            Ok(found)
+        })?;
+        let Some((splices, comments)) = found else { return Ok(None) };
+        self.apply(&splices, |json| {
+            let map = way.iter().fold(json, |at, key| &mut at[*key]);
+            if let Some(map) = map.as_object_mut() {
+                map.remove(*last);
+            }
+        })?;
+        Ok(Some(comments))
+    }
+
+    /// The text without the mark that some editors on Windows write first.
+    fn body(&self) -> &str {
+        self.text.strip_prefix(MARK).unwrap_or(&self.text)
+    }
+
+    fn root<T>(&self, work: impl FnOnce(&Object<'_>) -> Result<T, Trouble>) -> Result<T, Trouble> {
+        match parsed(self.body())? {
+            Some(Ast::Object(root)) => work(&root),
+            _ => Err(Trouble::NoMap { line: 1, path: String::new() }),
+        }
+    }
+
+    fn no_map(&self, property: &ObjectProp<'_>, path: &[&str]) -> Trouble {
+        let line = 1 + self.body()[..property.start()].matches('\n').count();
+        Trouble::NoMap { line, path: path.join(".") }
+    }
+
+    fn inserted(&self, object: &Object<'_>, key: &str, value: &Value, style: &Style) -> Vec<Splice> {
+        let text = self.body();
+        let Some(last) = object.properties.last() else { return self.filled(object, key, value, style) };
+        let tail = Around::behind(text, last.end(), object.end() - 1);
+        let comma = tail.comma.is_none().then(|| (last.end()..last.end(), ",".to_owned()));
+        let more = if tail.comma.is_some() { "," } else { "" };
+        let in_comment = space::ends_in_line_comment(text, last.end(), tail.end);
+        let compact = style.compact_in(object, text).filter(|_| !in_comment);
+        // On the line of the others, or on one of its own.
+        let inserted = if let Some(gap) = compact {
+            format!("{gap}{}{more}", style.property(key, value, "", compact))
+        } else {
+            let indent = space::indent(text, last.start());
+            format!("{}{indent}{}{more}", style.newline, style.property(key, value, &indent, None))
+        };
+        comma.into_iter().chain([(tail.end..tail.end, inserted)]).collect()
+    }
+
+    /// The first property of an object.
+    fn filled(&self, object: &Object<'_>, key: &str, value: &Value, style: &Style) -> Vec<Splice> {
+        let text = self.body();
+        let (open, close) = (object.start() + 1, object.end() - 1);
+        let inner = Around::inside(text, open, close);
+        if style.one_line && !inner.has_comment {
+            let gap = style.gap;
+            return vec![(open..close, format!("{gap}{}{gap}", style.property(key, value, "", Some(gap))))];
+        }
+        let outer = space::indent(text, object.start());
+        let indent = format!("{outer}{}", style.unit);
+        let property = style.property(key, value, &indent, None);
+        let newline = style.newline;
+        if inner.has_comment && text[inner.end..close].contains('\n') {
+            return vec![(inner.end..inner.end, format!("{newline}{indent}{property}"))];
+        }
+        vec![(inner.end..close, format!("{newline}{indent}{property}{newline}{outer}"))]
+    }
+
+    /// What has to go with the property at this place, and the comments above it that are among that.
+    fn removed(&self, object: &Object<'_>, at: usize) -> (Vec<Splice>, Vec<String>) {
+        let text = self.body();
+        let (property, next) = (&object.properties[at], object.properties.get(at + 1));
+        let before = at.checked_sub(1).map(|before| &object.properties[before]);
+        let tail = Around::behind(text, property.end(), next.map_or(object.end() - 1, Ranged::start));
+        let floor =
+            before.map_or(object.start() + 1, |before| Around::behind(text, before.end(), property.start()).end);
+        let (start, comments) = match before {
+            Some(_) => space::comments_above(text, floor, property.start()),
+            None => (property.start(), Vec::new()),
+        };
+        let blank = space::blank_before(text, floor, start);
+        let behind = &text[tail.end..];
+        let rest_of_line = behind.trim_start_matches([' ', '\t']);
+        let mut range = blank..tail.end;
+        let same_line = !rest_of_line.starts_with(['\n', '\r']);
+        let from = before.map_or(object.start() + 1, Ranged::end);
+        if same_line && before.is_none() && next.is_some() {
+            // What follows takes its place.
+            range = start..text.len() - rest_of_line.len();
+        } else if same_line && space::ends_in_line_comment(text, from, blank) {
+            // What follows must not become a part of the comment.
+            range = start..tail.end;
+        }
+        let mut splices = Vec::new();
+        if let (Some(before), None, None) = (before, next, tail.comma) {
+            let comma = Around::behind(text, before.end(), property.start()).comma;
+            splices.extend(comma.map(|comma| (comma..comma + 1, String::new())));
+        }
+        if object.properties.len() == 1 {
+            let (open, close) = (object.start() + 1, object.end() - 1);
+            let around = [&text[open..range.start], &text[range.end..close]];
+            if around.iter().all(|text| text.trim().is_empty()) {
+                range = open..close;
+            }
+        }
+        splices.push((range, String::new()));
+        (splices, comments)
+    }
+
+    /// Makes the change, if its result is what `change` makes of the values.
+    fn apply(&mut self, splices: &[Splice], change: impl FnOnce(&mut serde_json::Value)) -> Result<(), Trouble> {
+        let body = self.body();
+        let mut expected = values(body)?;
+        change(&mut expected);
+        let mut changed = Zeroizing::new(String::with_capacity(2 * self.text.len() + 4096));
+        changed.push_str(&self.text[..self.text.len() - body.len()]);
+        let mut done = 0;
+        for (range, text) in splices {
+            changed.push_str(&body[done..range.start]);
+            changed.push_str(text);
+            done = range.end;
+        }
+        changed.push_str(&body[done..]);
+        let result = Self { text: changed };
+        if values(result.body()).ok() != Some(expected) {
+            return Err(Trouble::Strange);
+        }
+        self.text = result.text;
+        Ok(())
+    }
+}
+
+fn parsed(text: &str) -> Result<Option<Ast<'_>>, Trouble> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS);
+    let parsed =
+        parsed.map_err(|error| Trouble::Syntax { line: error.line_display(), what: error.kind().to_string() })?;
+    Ok(parsed.value)
+}
+
+fn values(text: &str) -> Result<serde_json::Value, Trouble> {
+    Ok(parsed(text)?.map_or(serde_json::Value::Null, Into::into))
+}
+
+fn find<'a, 'b>(root: &'b Object<'a>, path: &[&str]) -> Option<&'b ObjectProp<'a>> {
+    let (last, way) = path.split_last()?;
+    let object = way.iter().try_fold(root, |object, key| object.get(key)?.value.as_object())?;
+    object.get(last)
+}
+
+/// As hosts and core read it: strict but for comments and trailing commas.
+const OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+const MARK: char = '\u{feff}';
+
+#[cfg(test)]
+mod tests;

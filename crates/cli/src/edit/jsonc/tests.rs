@@ -1,0 +1,260 @@
+use super::*;
+
+fn entry() -> Value {
+    Value::Map(vec![
+        ("url".to_owned(), Value::text("https://x.example/\"é")),
+        ("tls".to_owned(), Value::Map(vec![("cert".to_owned(), Value::text("c"))])),
+    ])
+}
+
+fn added(text: &str) -> String {
+    let mut document = Document::parse(text).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
+    document.set(&["mcp", "new"], &entry()).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
+    document.text().to_owned()
+}
+
+fn without(text: &str, name: &str) -> (String, Vec<String>) {
+    let mut document = Document::parse(text).unwrap();
+    let comments = document.remove(&["mcp", name]).unwrap().unwrap();
+    (document.text().to_owned(), comments)
+}
+
+/// Every sample has a map with something in it: an entry or a comment.
+const SAMPLES: &[&str] = &[
+    "{\n  \"mcp\": {\n    \"a\": {\"url\": \"x\"}\n  }\n}\n",
+    "{\n  \"mcp\": {\n    \"a\": {\"url\": \"x\"},\n  },\n}\n",
+    "{\n  \"mcp\": {\n    \"a\": {\"url\": \"x\"} // note\n  }\n}\n",
+    "{\n  \"mcp\": {\n    \"a\": {\"url\": \"x\"}, // note, with a comma\n    // end\n  }\n}\n",
+    "{\n  \"mcp\": {\n    \"a\": 1 /* , */ , /* x */ // y\n\n    /* end\n     */\n  }\n}\n",
+    "{\n\t\"mcp\": {\n\t\t// c\n\t\t\"a\": {\"url\": \"x\"}\n\t\t// end\n\t}\n}",
+    "{\r\n  \"mcp\": {\r\n    \"a\": {\"url\": \"x\"} // c\r\n  }\r\n}\r\n",
+    "{\r\n  \"mcp\": {\r\n    \"a\": {\"url\": \"x\"},\r\n  }\r\n}",
+    "{\"mcp\":{\"a\":{\"url\":\"x\"}}}",
+    "{\"mcp\":{\"a\":{\"url\":\"x\"},},}",
+    "{\"mcp\": { \"a\": {\"url\": \"x\"} }, \"other\": [1, 2,3]}\n",
+    "{ \"mcp\": { \"a\": 1 /* one */ } }",
+    "// head\n{\n  /* x */ \"mcp\": { // y\n  }\n}\n// tail\n",
+    "{\n  \"mcp\": {\n    // nothing yet\n  }\n}\n",
+    "{\n    \"mcp\": {\n        \"a\": {},\n\n        \"b\": {}\n\n    }\n}",
+    "\u{feff}{\n  \"mcp\": {\n    \"a\": 1.50e+3\n  }\n}\n",
+    "{\n  \"mcp\": {\n    \"a\": 1 }\n}\n",
+    "{\n  \"mcp\":\n  {\n    \"a\": 1, \"b\": 2\n  }, \"z\": \"}\"\n}\n",
+    "{\n  \"mcp\": {\n    \"a\\u0062\": \"// no comment, \\\" {\"\n  }\n}\n",
+    "{\n\n\n  \"$schema\": \"s\",   \n  \"mcp\"  :  {  \n    \"a\"  :  1  \n  }  \n}  \n\n",
+];
+
+#[test]
+fn what_was_added_and_removed_leaves_every_byte() {
+    for sample in SAMPLES {
+        let text = added(sample);
+        assert_eq!(without(&text, "new"), ((*sample).to_owned(), vec![]), "{text}");
+    }
+}
+
+#[test]
+fn what_is_added_leaves_every_line_of_the_others() {
+    for sample in SAMPLES {
+        let text = added(sample);
+        // All bytes of the sample are there, in their order.
+        let mut rest = text.as_str();
+        for c in sample.chars() {
+            let at = rest.find(c).unwrap_or_else(|| panic!("{c:?} of {sample} is lost in {text}"));
+            rest = &rest[at + c.len_utf8()..];
+        }
+        assert!(!sample.contains("\r\n") || !text.replace("\r\n", "").contains('\n'), "{text:?}");
+    }
+}
+
+#[test]
+fn twenty_are_added_and_removed_in_any_order() {
+    for sample in SAMPLES {
+        let mut document = Document::parse(sample).unwrap();
+        let names: Vec<_> = (0..20).map(|n| format!("n{n}")).collect();
+        for name in &names {
+            document.set(&["mcp", name], &entry()).unwrap();
+        }
+        for at in 0..20 {
+            document.remove(&["mcp", &names[(at * 7 + 3) % 20]]).unwrap().unwrap();
+        }
+        assert_eq!(document.text(), *sample);
+    }
+}
+
+#[test]
+fn an_entry_looks_like_the_file_that_it_stands_in() {
+    insta::assert_snapshot!(added(""), @r#"
+    {
+      "mcp": {
+        "new": {
+          "url": "https://x.example/\"é",
+          "tls": {
+            "cert": "c"
+          }
+        }
+      }
+    }
+    "#);
+    assert_eq!(added("// mine"), format!("// mine\n{}", added("")));
+    assert_eq!(added("{}\n"), added(""));
+    assert_eq!(
+        added("{ \"mcp\": {} }"),
+        r#"{ "mcp": { "new": { "url": "https://x.example/\"é", "tls": { "cert": "c" } } } }"#
+    );
+    assert_eq!(
+        added(r#"{"mcp":{"a":1}}"#),
+        r#"{"mcp":{"a":1,"new":{"url":"https://x.example/\"é","tls":{"cert":"c"}}}}"#
+    );
+    let unit = "/*\n * about\n */\n{\n    \"theme\": 1\n}\n";
+    assert!(added(unit).contains("\n    \"mcp\": {\n        \"new\""), "{}", added(unit));
+    insta::assert_snapshot!(added("{\n\t\"theme\": \"dark\" // mine\n}\n"), @r#"
+    {
+    	"theme": "dark", // mine
+    	"mcp": {
+    		"new": {
+    			"url": "https://x.example/\"é",
+    			"tls": {
+    				"cert": "c"
+    			}
+    		}
+    	}
+    }
+    "#);
+}
+
+#[test]
+fn an_entry_that_is_there_is_replaced_in_its_place() {
+    let text =
+        "{\n  // all\n  \"mcp\": {\n    // one\n    \"new\": { \"url\": \"old\" }, // mine\n    \"b\": 2\n  }\n}\n";
+    insta::assert_snapshot!(added(text), @r#"
+    {
+      // all
+      "mcp": {
+        // one
+        "new": {
+          "url": "https://x.example/\"é",
+          "tls": {
+            "cert": "c"
+          }
+        }, // mine
+        "b": 2
+      }
+    }
+    "#);
+}
+
+#[test]
+fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
+    let text = "{\n  \"mcp\": {\n    // all of them\n    \"a\": 1, // of a\n\n    // not of b\n\n    // of b\n    /* and\n       so on */\n    \"b\": 2, // b\n    // of c\n    \"c\": 3\n    // the end\n  }\n}\n";
+    let (left, comments) = without(text, "b");
+    assert_eq!(comments, ["// of b", "/* and\n       so on */"]);
+    insta::assert_snapshot!(left, @r#"
+    {
+      "mcp": {
+        // all of them
+        "a": 1, // of a
+
+        // not of b
+        // of c
+        "c": 3
+        // the end
+      }
+    }
+    "#);
+    let (left, comments) = without(&left, "a");
+    assert_eq!(comments, [""; 0]);
+    assert!(left.contains("// all of them") && !left.contains("// of a"), "{left}");
+    let (left, comments) = without(&left, "c");
+    assert_eq!((left.contains("// of c"), left.contains("// the end"), comments), (true, true, vec![]), "{left}");
+}
+
+#[test]
+fn the_last_of_several_leaves_no_comma_that_was_not_there() {
+    assert_eq!(without("{\"mcp\": {\"a\": 1, \"b\": 2}}", "b").0, "{\"mcp\": {\"a\": 1}}");
+    assert_eq!(without("{\"mcp\": {\"a\": 1, \"b\": 2}}", "a").0, "{\"mcp\": {\"b\": 2}}");
+    assert_eq!(without("{\"mcp\": {\"a\": 1}}", "a").0, "{\"mcp\": {}}");
+    assert_eq!(without("{\n  \"mcp\": {\n    \"a\": 1,\n  }\n}", "a").0, "{\n  \"mcp\": {}\n}");
+    assert_eq!(without("{\"mcp\": { // x\n \"a\": 1, \"b\": 2}}", "a").0, "{\"mcp\": { // x\n \"b\": 2}}");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_changed() {
+    for text in ["{", "{\"mcp\": {\"a\": 1 \"b\": 2}}", "{mcp: {}}", "{'mcp': {}}", "{} {}"] {
+        assert!(matches!(Document::parse(text), Err(Trouble::Syntax { line: 1, .. })), "{text}");
+    }
+    assert!(matches!(Document::parse("[]"), Err(Trouble::NoMap { .. })));
+    let mut document = Document::parse("{\n  \"mcp\": 1\n}").unwrap();
+    let trouble = Trouble::NoMap { line: 2, path: "mcp".to_owned() };
+    assert_eq!(document.set(&["mcp", "a"], &entry()), Err(trouble));
+    assert_eq!(document.remove(&["mcp", "a"]), Ok(None));
+    assert_eq!(document.text(), "{\n  \"mcp\": 1\n}");
+}
+
+/// Texts of many shapes, the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // The constants of Knuth's MMIX.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+
+    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.roll(all.len())]
+    }
+
+    fn space(&mut self) -> &'static str {
+        self.of(&[
+            "",
+            " ",
+            "\n",
+            "\n    ",
+            "\r\n\t",
+            " /* a, } */ ",
+            " // b \" {\n",
+            "\n// c\n",
+            "\n\n",
+            "\n  /* d\n */\n  ",
+        ])
+    }
+
+    fn object(&mut self, entries: usize) -> String {
+        let mut text = "{".to_owned();
+        for at in 0..entries {
+            let value =
+                self.of(&["1", "{}", "[1, 2]", "{ \"url\": \"x\", \"b\": [ ] }", "\"//, }\"", "{\n \"a\": 1,\n }"]);
+            let last = at + 1 == entries;
+            let comma = if last && self.roll(2) == 0 { "" } else { "," };
+            let key = format!("\"k{at}\"");
+            for piece in [&key, ":", value, comma] {
+                text.push_str(self.space());
+                text.push_str(piece);
+            }
+            text.push_str(self.space());
+        }
+        text.push('}');
+        text
+    }
+}
+
+#[test]
+fn nothing_is_lost_in_texts_of_any_shape() {
+    let mut dice = Dice(1);
+    for _ in 0..5000 {
+        let entries = dice.roll(5);
+        let object = dice.object(entries);
+        let other = dice.of(&["", "\"other\": 1,", "\n  \"other\": {\n    \"a\": 1\n  },\n  "]);
+        let text = format!("{}{{{other}\"mcp\":{object}{}}}{}", dice.space(), dice.space(), dice.space());
+        let after = added(&text);
+        let (back, comments) = without(&after, "new");
+        assert_eq!((back, comments), (text.clone(), vec![]), "{after}");
+        // What is left of the others is as it was, and never damaged: that would be an error.
+        let mut left = Document::parse(&text).unwrap();
+        for _ in 0..entries {
+            let name = format!("k{}", dice.roll(entries.max(1)));
+            let before = left.text().to_owned();
+            left.remove(&["mcp", &name]).unwrap_or_else(|trouble| panic!("{before:?}: {name}: {trouble:?}"));
+            assert!(!left.has(&["mcp", &name]));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `mcp-mtls add`, `list` and `remove`: the entries of a configuration file.
+
+mod add;
+mod list;
+mod mcp_remote;
+mod paste;
+mod remove;
+mod view;
+
+use std::path::Path;
+
+use mcp_mtls_core::config::{self, MAPS};
+use mcp_mtls_core::error::{Code, Failure, Result};
+
+use crate::edit::Trouble;
+use crate::edit::jsonc::Document;
+use crate::edit::write::Target;
+
+pub(crate) use add::{AddArgs, run as add};
+pub(crate) use list::{ListArgs, run as list};
+pub(crate) use remove::{RemoveArgs, run as remove};
+
+/// A configuration file that is to be changed.
+struct Configuration {
+    target: Target,
+    document: Document,
+}
+
+impl Configuration {
+    /// The file that was named, or the user's.
+    fn open(path: Option<&Path>) -> Result<Self> {
+        let target = Target::read(&path.map_or_else(config::user_file, |path| Ok(path.to_owned()))?)?;
+        let document = Document::parse(target.text()?).map_err(|trouble| in_file(trouble, target.path()))?;
+        Ok(Self { target, document })
+    }
+
+    /// The map in which the entry of this name stands.
+    fn map_of(&self, name: &str) -> Option<&'static str> {
+        MAPS.into_iter().find(|map| self.document.has(&[map, name]))
+    }
+
+    /// The map in which a new entry belongs.
+    fn map(&self) -> &'static str {
+        MAPS.into_iter().find(|map| self.document.has(&[map])).unwrap_or(MAPS[0])
+    }
+
+    fn told(&self) -> String {
+        self.target.path().display().to_string()
+    }
+}
+
+/// Why the file cannot be changed.
+fn in_file(trouble: Trouble, path: &Path) -> Failure {
+    let path = path.display();
+    match trouble {
+        Trouble::Syntax { line, what } => {
+            Failure::new(Code::ConfigSyntax, "The configuration file is not valid JSON, and was not touched")
+                .at(format!("{path}:{line}"))
+                .because(what)
+                .fix("Mend the syntax there. Comments and trailing commas are allowed.")
+        }
+        Trouble::NoMap { line, path: keys } => {
+            let what = if keys.is_empty() { "The file".to_owned() } else { format!("`{keys}`") };
+            Failure::new(Code::ConfigInvalidValue, format!("{what} holds no JSON object"))
+                .at(format!("{path}:{line}"))
+                .because("Entries stand by their names in an object; nothing was changed.")
+        }
+        Trouble::Strange => {
+            Failure::new(Code::FileUnwritable, "The configuration file is written in a way that cannot be changed")
+                .at(path.to_string())
+                .because("The change would have damaged something else, so nothing was written.")
+                .fix("Make the change in an editor.")
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! An entry as another host has it, in our notation.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jsonc_parser::ast::{Object, Value as Ast};
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use mcp_mtls_core::config::{Entry, File, read_all, read_file};
+use mcp_mtls_core::error::{Code, Failure, Result, plain};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::mcp_remote;
+
+/// An entry that was pasted.
+pub(super) struct Pasted {
+    pub(super) name: String,
+    pub(super) entry: Entry,
+    /// What of it was not taken over, and why.
+    pub(super) notes: Vec<String>,
+}
+
+/// An entry as JSON, and what of it was not taken over.
+pub(super) struct Translated {
+    pub(super) entry: Map<String, Value>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Reads a file, or stdin for `-`, with one entry, or several of which `name` chooses one. Of a single entry `name` is
+/// what it is called from now on.
+pub(super) fn read(from: &Path, name: Option<&str>) -> Result<Pasted> {
+    let is_stdin = from == Path::new("-");
+    let here = std::env::current_dir().unwrap_or_default();
+    let bytes = if is_stdin { read_all(io::stdin().lock()) } else { read_file(from) };
+    let bytes = bytes.map_err(|error| {
+        Failure::new(Code::ConfigUnreadable, "The pasted entry cannot be read")
+            .at(if is_stdin { "stdin".to_owned() } else { from.display().to_string() })
+            .because(format!("{error}."))
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| syntax("It is not UTF-8 text."))?;
+    let folder = if is_stdin { here } else { here.join(from).parent().map(Path::to_owned).unwrap_or_default() };
+    let (written_as, entry) = chosen(parsed(text)?, name)?;
+    let name = match (name, &written_as) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => {
+            return Err(Failure::new(Code::UsageInvalid, "The pasted entry has no name")
+                .fix("Write one as the first argument: `mcp-mtls add NAME --from FILE`."));
+        }
+    };
+    let Translated { entry, mut notes } = translated(entry)?;
+    if let Some(other) = written_as.filter(|other| *other != name) {
+        notes.push(format!("it was called `{}` where it came from", plain(&other)));
+    }
+    // On one line: its lines are not those of what was pasted.
+    let text = json!({ "mcp": { name.clone(): entry } }).to_string();
+    let entry = File::parse(PathBuf::from("the pasted entry"), Some(folder), &text)?.entry(&name)?;
+    let entry = entry.ok_or_else(|| syntax("It holds no entry."))?;
+    Ok(Pasted { name, entry, notes })
+}
+
+fn parsed(text: &str) -> Result<Map<String, Value>> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    // A piece out of a file: `"corp": { ... },`
+    let wrapped = Zeroizing::new(format!("{{{text}\n}}"));
+    let object = |text| match parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map(|parsed| parsed.value) {
+        Ok(Some(Ast::Object(root))) => Ok(root),
+        Ok(_) => Err(syntax("It is no JSON object.")),
+        Err(error) => Err(syntax(&format!("{}, on line {}.", error.kind(), error.line_display()))),
+    };
+    let root = object(text).or_else(|failure| match object(&wrapped) {
+        Ok(root) if !root.properties.is_empty() => Ok(root),
+        _ => Err(failure),
+    })?;
+    if let Some(key) = twice(&root) {
+        return Err(Failure::new(Code::ConfigConflict, format!("`{}` stands twice in the pasted text", plain(&key)))
+            .fix("Keep one of them."));
+    }
+    match Value::from(Ast::Object(root)) {
+        Value::Object(root) => Ok(root),
+        _ => Err(syntax("It is no JSON object.")),
+    }
+}
+
+/// A key that an object has twice: which of them counts differs from host to host.
+fn twice(object: &Object<'_>) -> Option<String> {
+    let mut seen = HashSet::new();
+    object.properties.iter().find_map(|property| match &property.value {
+        _ if !seen.insert(property.name.as_str()) => Some(property.name.as_str().to_owned()),
+        Ast::Object(inner) => twice(inner),
+        _ => None,
+    })
+}
+
+/// The entry that is meant, with the name that it has there.
+fn chosen(root: Map<String, Value>, name: Option<&str>) -> Result<(Option<String>, Map<String, Value>)> {
+    if is_entry(&root) {
+        return Ok((None, root));
+    }
+    let mut entries = entries(root)?;
+    let names: Vec<_> = entries.keys().map(|name| format!("`{}`", plain(name))).collect();
+    let wanted = match (name, entries.len()) {
+        (_, 0) => return Err(syntax("It holds no entry.")),
+        (Some(name), _) if entries.contains_key(name) => name.to_owned(),
+        (_, 1) => entries.keys().next().cloned().unwrap_or_default(),
+        _ => {
+            return Err(Failure::new(Code::UsageInvalid, "The pasted text holds several entries")
+                .because(format!("They are {}.", names.join(", ")))
+                .fix("Give the name of one as the first argument."));
+        }
+    };
+    match entries.remove(&wanted) {
+        Some(Value::Object(entry)) => Ok((Some(wanted), entry)),
+        _ => Err(syntax(&format!("`{}` is no object.", plain(&wanted)))),
+    }
+}
+
+/// The entries by name, under the key that the host has for them or without one.
+fn entries(mut root: Map<String, Value>) -> Result<Map<String, Value>> {
+    let key = MAPS_OF_HOSTS.into_iter().find(|key| root.get(*key).is_some_and(Value::is_object));
+    let Some(Value::Object(map)) = key.and_then(|key| root.remove(key)) else {
+        let all = root.values().all(|value| value.as_object().is_some_and(is_entry));
+        return if all {
+            Ok(root)
+        } else {
+            Err(syntax("It holds neither an entry nor a map of entries that is known."))
+        };
+    };
+    // The settings of VS Code have another map within.
+    let nested = map.len() == 1 && map.get("servers").and_then(Value::as_object).is_some_and(|map| !is_entry(map));
+    if nested { entries(map) } else { Ok(map) }
+}
+
+fn is_entry(object: &Map<String, Value>) -> bool {
+    let is_text = |key: &str| object.get(key).is_some_and(Value::is_string);
+    let is_command = object.get("command").is_some_and(|command| command.is_string() || command.is_array());
+    let nested = object.get("transport").is_some_and(|transport| transport.get("type").is_some_and(Value::is_string));
+    is_command || nested || ["url", "httpUrl", "serverUrl", "type", "transport"].into_iter().any(is_text)
+}
+
+/// What the keys of a host mean here. What is not known is left to the reader of the configuration.
+fn translated(mut entry: Map<String, Value>) -> Result<Translated> {
+    let mut notes = Vec::new();
+    // Cline has what belongs to the transport in an object.
+    if let Some(Value::Object(transport)) = entry.get("transport").cloned() {
+        entry.remove("transport");
+        entry.extend(transport);
+    }
+    if entry.contains_key("command") {
+        return mcp_remote::translated(&entry);
+    }
+    for key in ["type", "transport"] {
+        if let Some(Value::String(kind)) = entry.get_mut(key)
+            && kind.replace(['-', '_'], "").eq_ignore_ascii_case("streamablehttp")
+        {
+            "streamable-http".clone_into(kind);
+        }
+    }
+    for key in ["enabled", "disabled"] {
+        if let Some(Value::Bool(value)) = entry.remove(key)
+            && value == (key == "disabled")
+        {
+            notes.push("it was disabled where it came from, and is enabled here".to_owned());
+        }
+    }
+    if entry.get("timeout").and_then(Value::as_u64).is_some_and(|timeout| timeout < SHORTEST_TIMEOUT) {
+        entry.remove("timeout");
+        notes.push(
+            "its `timeout` was not taken over: here it is in milliseconds, and it is too short for that".to_owned(),
+        );
+    }
+    let mut texts: Vec<_> =
+        entry.get_mut("headers").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).collect();
+    for text in &mut texts {
+        if let Value::String(text) = text
+            && let Some(changed) = with_references(text)
+        {
+            *text = changed;
+            notes.push("`$NAME` in its headers was read as the variable of that name".to_owned());
+        }
+    }
+    Ok(Translated { entry, notes })
+}
+
+/// The text with `{env:NAME}` for each `$NAME`, as some hosts write variables; none when there is none.
+fn with_references(text: &str) -> Option<String> {
+    let mut pieces = text.split('$');
+    let first = pieces.next()?.to_owned();
+    let mut any = false;
+    let rest = pieces.map(|piece| {
+        let in_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let (name, rest) = piece.split_at(piece.find(|c| !in_name(c)).unwrap_or(piece.len()));
+        if name.len() < 2 || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return format!("${piece}");
+        }
+        any = true;
+        format!("{{env:{name}}}{rest}")
+    });
+    let changed = std::iter::once(first).chain(rest).collect();
+    any.then_some(changed)
+}
+
+pub(super) fn syntax(why: &str) -> Failure {
+    Failure::new(Code::ConfigSyntax, "The pasted text is not an entry")
+        .because(why)
+        .fix(r#"Paste what stands in the host's file: "NAME": { "url": "https://…", … }, or the whole file. Only JSON is read."#)
+}
+
+/// As tolerant as the hosts are with comments and commas.
+const OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// Under which keys hosts have their servers.
+const MAPS_OF_HOSTS: [&str; 4] = ["mcpServers", "mcp", "servers", "context_servers"];
+
+/// Hosts that count in seconds have less than this many of them.
+const SHORTEST_TIMEOUT: u64 = 1000;
