@@ -158,6 +158,27 @@ async fn a_server_without_certificates_is_added_with_its_url_alone() {
     assert_eq!(file["mcp"]["open"], serde_json::json!({ "url": stage.server.url() }));
 }
 
+#[tokio::test]
+async fn of_many_at_the_same_time_none_is_lost_without_a_word() {
+    let stage = Stage::new().await;
+    for before in [None, Some("{\n  // mine\n  \"mcp\": {}\n}\n")] {
+        before.inspect(|text| stage.has(text));
+        let all: Vec<_> = (0..6).map(|at| [format!("a{at}"), format!("https://a{at}.example/mcp")]).collect();
+        let add = |at: usize| stage.run(["add", &all[at][0], &all[at][1], "--offline"], "");
+        let outcomes = tokio::join!(add(0), add(1), add(2), add(3), add(4), add(5));
+        let outcomes: [_; 6] = outcomes.into();
+        let file = parsed(&stage.text().replace("// mine", ""));
+        for (outcome, [name, url]) in outcomes.iter().zip(&all) {
+            let written = file["mcp"].get(name) == Some(&serde_json::json!({ "url": url }));
+            let refused = outcome.status == 1 && outcome.stderr.contains("by another program meanwhile");
+            assert_eq!((written, refused), (outcome.status == 0, !written), "{name}: {} {file}", outcome.stderr);
+        }
+        assert!(outcomes.iter().any(|outcome| outcome.status == 0));
+        assert!(before.is_none() || stage.text().contains("  // mine\n"));
+        std::fs::remove_file(stage.file()).expect("the file");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_linked_file_is_changed_where_it_is() {

@@ -110,6 +110,11 @@ async fn what_has_no_meaning_here_is_refused() {
         (r#"{ "a": { "url": "https://a.example/" }, "b": { "url": "https://b.example/" } }"#, "usage-invalid"),
         (r#"{ "url": "https://a.example/" }"#, "usage-invalid"),
         (r#"{ "a b": { "url": "https://a.example/" } }"#, "usage-invalid"),
+        (r#"{ "a": { "url": "https://u:hunter2@a.example/" } }"#, "config-invalid-value"),
+        (
+            r#"{ "a": { "url": "https://a.example/", "tls": { "cert": "pkcs11:object=a?pin-value=hunter2" } } }"#,
+            "config-invalid-value",
+        ),
         (r#"{ "a": 1 }"#, "config-syntax"),
         ("{}", "config-syntax"),
         ("[]", "config-syntax"),
@@ -131,6 +136,23 @@ async fn a_private_key_is_not_written() {
     let stderr = stage.run(["add", "--from", "-", "--offline"], &text.to_string()).await.failed(1);
     assert!(stderr.contains("A private key is not written") && !stderr.contains("BEGIN"), "{stderr}");
     assert!(stage.beside().is_empty());
+}
+
+#[tokio::test]
+async fn what_may_be_secret_is_written_and_not_told() {
+    let stage = Stage::new().await;
+    let headers = json!({ "Authorization": "Bearer hunter2", "X-Both": "hunter2 {env:TOKEN}" });
+    let entry = json!({ "a": { "url": "https://a.example/mcp?key=hunter2", "headers": headers } });
+    let outcome = stage.run(["add", "--from", "-", "--offline"], &entry.to_string()).await;
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let told = format!("{}{}", outcome.stderr, outcome.stdout);
+    assert!(
+        told.contains(r#""url": "https://a.example/mcp?…","#) && told.contains(r#""X-Both": "…{env:TOKEN}""#),
+        "{told}"
+    );
+    assert!(told.contains("the value of Authorization stands in the file itself"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    assert_eq!(parsed(&stage.text())["mcp"], entry);
 }
 
 #[tokio::test]
