@@ -12,6 +12,7 @@ mod multiplexed;
 mod pool;
 mod presented;
 mod proxy;
+mod redirect;
 mod replacement;
 mod response;
 mod socks;
@@ -287,41 +288,6 @@ impl Client {
                 .fix("Call again; if it stays so, look into the server's log.")
         }))
     }
-
-    /// The target of a redirect, when it may be followed.
-    fn target(&self, url: &Url, response: &Response) -> Result<Url> {
-        let location = response.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let target = location.and_then(|location| url.join(location).ok());
-        let kept = matches!(response.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-        let failure = |why: String| {
-            Failure::new(
-                Code::RedirectRefused,
-                format!("{} redirects the request, which is not followed", brief(&told(url))),
-            )
-            .at(told(url))
-            .because(why)
-        };
-        match (target, location) {
-            (Some(target), _) if kept && target.origin() == self.url.origin() => Ok(bare(target)),
-            (Some(target), _) if kept => Err(failure(format!(
-                "The target {} is of another origin, where certificate, headers and message must not go.",
-                quoted(&told(&target))
-            ))
-            .fix(format!("If you trust it, write {} in `url`.", quoted(&brief(&told(&target)))))),
-            (Some(target), _) => Err(failure(format!(
-                "HTTP {} to {} would turn the message into a GET; login pages answer like that.",
-                response.status.as_u16(),
-                quoted(&told(&target))
-            ))
-            .fix("Check the URL, and whether the server wants credentials in `headers`.")),
-            (None, Some(location)) => {
-                Err(failure(format!("Its target {} is no URL.", quoted(location))).fix(MEND_REDIRECT))
-            }
-            (None, None) => {
-                Err(failure(format!("HTTP {} came without a target.", response.status.as_u16())).fix(MEND_REDIRECT))
-            }
-        }
-    }
 }
 
 fn outgoing(url: &Url, request: &Request, own: &HeaderMap) -> Result<::http::Request<Bytes>> {
@@ -366,8 +332,6 @@ const ATTEMPTS: usize = 8;
 /// How much of the body of a 401 is read before the request is sent again, and for how long.
 const REFUSAL_BODY: usize = 64 << 10;
 const REFUSAL_TIME: Duration = Duration::from_millis(100);
-
-const MEND_REDIRECT: &str = "Check the path of the URL, and tell whoever runs the server.";
 
 /// Within the origin (invariant 4).
 const MAX_REDIRECTS: usize = 3;
