@@ -35,7 +35,7 @@ async fn all_entries_are_told_and_nothing_is_run_or_asked() {
       off    https://off.example/mcp
         disabled
       gone   https://gone.example/mcp
-        broken: The certificate file cannot be read: There is no such file. Correct
+        broken: There is no certificate file no.pem: There is no such file. Correct
                 the path, or put the file there.
       wrong
         broken: `mcp.wrong.tls.crt` is not a setting. Did you mean `cert`?
