@@ -124,7 +124,7 @@ impl Host {
         }
     }
 
-    /// The next line of stdout, without its line feed. Panics after 10 seconds, and at the end, with stderr.
+    /// The next line of stdout, without its line feed. Panics after 30 seconds, and at the end, with stderr.
     pub async fn recv_raw(&mut self) -> String {
         match tokio::time::timeout(LIMIT, self.stdout.next()).await {
             Ok(Some(line)) => line,

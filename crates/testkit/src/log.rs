@@ -70,4 +70,4 @@ impl<T> Default for Log<T> {
 }
 
 /// How long anything in a test may take before the test fails.
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(30);

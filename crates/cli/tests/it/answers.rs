@@ -26,7 +26,7 @@ async fn b13_http_errors_become_answers() {
         ),
         (reply::text(200, "<html><title>Sign in</title>"), "not-mcp", "Sign in"),
         (reply::json(200, "{\"jsonrpc\":\"2.0\",\"id\":999,\"result\":{}}"), "protocol-violation", "other ids"),
-        (reply::json(200, "{\"jsonrpc\":"), "not-mcp", "not valid JSON"),
+        (reply::json(200, "{\"jsonrpc\":"), "protocol-violation", "not valid JSON"),
         (reply::json(200, "{\"error\":\"invalid_token\"}"), "not-mcp", "not a JSON-RPC message"),
         (reply::text(200, ""), "not-mcp", "an empty body"),
         (reply::text(200, "<form><input type=\"password\"></form>"), "not-mcp", "likely a login page"),

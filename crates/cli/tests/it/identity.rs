@@ -126,7 +126,10 @@ async fn from_pkcs_12_as_other_software_writes_it() {
             }
             None => (*argument).to_owned(),
         });
-        host([Path::new(&server.url()), Path::new("--ca"), ca.as_ref()]).args(arguments).env("PASS", "hunter2")
+        // One of them has 600,000 rounds, which a build for tests takes seconds for.
+        let patient = [Path::new("--timeout"), Path::new("60000")];
+        let host = host([Path::new(&server.url()), Path::new("--ca"), ca.as_ref()]).args(patient);
+        host.args(arguments).env("PASS", "hunter2")
     };
     // The intermediate is in each of them: the server knows the root alone.
     for (own, arguments) in [
@@ -189,13 +192,13 @@ async fn whose_key_is_encrypted_with_the_passphrase_from_each_place() {
         assert_eq!(whoami(&mut host).await, client.fingerprint, "{tls}");
     }
     assert!(server.verified().iter().all(|fingerprint| *fingerprint == client.fingerprint));
-    let verified = server.verified().len();
 
+    let untouched = McpServer::start(&pki).await;
     for (passphrase, code) in [("{env:OTHER}", "passphrase-wrong"), ("grün hunter2", "secret-in-arguments")] {
-        let mut host = flags(&server.url(), passphrase).env("OTHER", "hunter3").spawn();
+        let mut host = flags(&untouched.url(), passphrase).env("OTHER", "hunter3").spawn();
         let error = refusal(&mut host).await;
         assert_eq!(error["data"]["code"], code, "{error}");
         assert!(!error.to_string().contains("hunter"), "{error}");
     }
-    assert_eq!(server.verified().len(), verified, "nothing goes out without the certificate");
+    assert!(untouched.verified().is_empty(), "nothing goes out without the certificate");
 }

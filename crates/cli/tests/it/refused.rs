@@ -130,7 +130,7 @@ async fn every_refusal_names_the_setting_the_server_and_what_it_accepts() {
         assert!(place.contains(part), "{part}: {error:#}");
     }
     let evidence = &data["evidence"];
-    assert_eq!((&evidence["tls_version"], &evidence["issuer_accepted"]), (&"TLSv1_3".into(), &false.into()));
+    assert_eq!((&evidence["tls_version"], &evidence["issuer_accepted"]), (&"TLS 1.3".into(), &false.into()));
     assert_eq!(evidence["address"], server.addr().to_string());
 }
 

@@ -206,6 +206,7 @@ fn show_refuses_what_it_cannot_read() {
     error: The file cannot be read
     where: nothing.pem
       why: There is no such file.
+      fix: Check the path.
      code: file-unreadable (mcp-mtls explain file-unreadable)
     ");
 }
