@@ -23,7 +23,7 @@ pub(super) async fn thirty_tries(stage: &Stage) {
         let _server = plan.start(kind).await;
         for row in &plan.rows {
             let tries = told(&stage.binary, std::iter::repeat_n(row.args.clone(), TRIES)).await;
-            let right = |code: &str, side: &str| row.told == (code, side);
+            let right = |code: &str, side: &str| row.wanted == (code, side);
             let kept = tries.iter().filter(|told| right(&told.code, &told.side) && told.alert().is_some()).count();
             let line =
                 format!("{}, {}, {}: the alert told in {kept} of {TRIES} tries", kind.name, row.speaks, row.failure);

@@ -11,7 +11,7 @@ pub(super) struct Cast {
     /// The one without a fault.
     pub(super) alice: Client,
     /// Clients that a server must refuse: what is wrong, who, and what is to be told.
-    pub(super) refused: Vec<(&'static str, Client, Told)>,
+    pub(super) refused: Vec<(&'static str, Client, Wanted)>,
     /// On the list of the client CA.
     pub(super) revoked: Client,
     /// The list.
@@ -19,13 +19,13 @@ pub(super) struct Cast {
     /// The server without a fault.
     pub(super) server: ServerIdentity,
     /// Servers that we must refuse.
-    pub(super) untrusted: Vec<(&'static str, ServerIdentity, Told)>,
+    pub(super) untrusted: Vec<(&'static str, ServerIdentity, Wanted)>,
     /// A list of the server CA with `server` on it.
     pub(super) server_crl: PathBuf,
 }
 
 /// What is right: a code and its side.
-pub(super) type Told = (&'static str, &'static str);
+pub(super) type Wanted = (&'static str, &'static str);
 
 impl Cast {
     pub(super) fn new(stage: &Stage) -> Self {
@@ -81,9 +81,9 @@ impl Cast {
     }
 }
 
-pub(super) const REFUSED: Told = ("certificate-refused", "ours");
-const UNKNOWN: Told = ("server-issuer-unknown", "ours");
-const INCOMPLETE: Told = ("server-chain-incomplete", "theirs");
-const EXPIRED: Told = ("server-certificate-expired", "theirs");
-const NOT_YET: Told = ("server-certificate-not-yet-valid", "theirs");
-const OTHER_NAME: Told = ("server-name-mismatch", "theirs");
+pub(super) const REFUSED: Wanted = ("certificate-refused", "ours");
+const UNKNOWN: Wanted = ("server-issuer-unknown", "ours");
+const INCOMPLETE: Wanted = ("server-chain-incomplete", "theirs");
+const EXPIRED: Wanted = ("server-certificate-expired", "theirs");
+const NOT_YET: Wanted = ("server-certificate-not-yet-valid", "theirs");
+const OTHER_NAME: Wanted = ("server-name-mismatch", "theirs");

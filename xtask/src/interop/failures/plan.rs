@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcp_mtls_testkit::pki::{Client, ServerIdentity};
 
-use super::cast::{Cast, REFUSED, Told};
+use super::cast::{Cast, REFUSED, Wanted};
 use super::servers::{Does, Kind, Server};
 use crate::interop::{Stage, shown};
 
@@ -52,7 +52,7 @@ pub(super) struct Row {
     /// The versions of TLS and HTTP.
     pub(super) speaks: String,
     pub(super) args: Vec<String>,
-    pub(super) told: Told,
+    pub(super) wanted: Wanted,
 }
 
 impl<'a> Plan<'a> {
@@ -92,11 +92,11 @@ impl<'a> Plan<'a> {
         }
         let plain = self.site(Site { tls: None, asks: Asks::Never, ..Site::new(self.cast) });
         let soon = ["--timeout".to_owned(), WAIT.as_millis().to_string()].to_vec();
-        let told = if kind.does(Does::SpeaksUp) { ("not-tls", "theirs") } else { ("timed-out", "between") };
-        self.row("HTTP on the port", &plain, [self.with(&plain, &self.cast.alice), soon].concat(), told);
+        let wanted = if kind.does(Does::SpeaksUp) { ("not-tls", "theirs") } else { ("timed-out", "between") };
+        self.row("HTTP on the port", &plain, [self.with(&plain, &self.cast.alice), soon].concat(), wanted);
         let tls = self.site(Site::new(self.cast));
-        let told = if kind.does(Does::AnswersHttp) { NOT_PLAIN } else { LOST };
-        self.row("http:// in the URL", &tls, vec![tls.url("/mcp").replace("https:", "http:")], told);
+        let wanted = if kind.does(Does::AnswersHttp) { NOT_PLAIN } else { LOST };
+        self.row("http:// in the URL", &tls, vec![tls.url("/mcp").replace("https:", "http:")], wanted);
     }
 
     /// A server that demands a certificate, and the clients that it must not let in.
@@ -104,8 +104,8 @@ impl<'a> Plan<'a> {
         let cast = self.cast;
         let site = self.site(Site { tls: Some(tls), http2, ..Site::new(cast) });
         self.row("client: no certificate", &site, self.without(&site), REQUIRED);
-        for (fault, client, told) in &cast.refused {
-            self.row(&format!("client: {fault}"), &site, self.with(&site, client), *told);
+        for (fault, client, wanted) in &cast.refused {
+            self.row(&format!("client: {fault}"), &site, self.with(&site, client), *wanted);
         }
         if kind.does(Does::Lists) {
             self.row("client: revoked", &site, self.with(&site, &cast.revoked), REFUSED);
@@ -131,9 +131,9 @@ impl<'a> Plan<'a> {
     /// Servers whose certificate must not be believed.
     fn refused_servers(&mut self, tls: &'static str) {
         let cast = self.cast;
-        for (fault, identity, told) in &cast.untrusted {
+        for (fault, identity, wanted) in &cast.untrusted {
             let site = self.site(Site { tls: Some(tls), identity: identity.clone(), ..Site::new(cast) });
-            self.row(&format!("server: {fault}"), &site, self.with(&site, &cast.alice), *told);
+            self.row(&format!("server: {fault}"), &site, self.with(&site, &cast.alice), *wanted);
         }
         let site = self.site(Site { tls: Some(tls), ..Site::new(cast) });
         let flags = |more: [String; 2]| [self.with(&site, &cast.alice), more.to_vec()].concat();
@@ -159,10 +159,10 @@ impl<'a> Plan<'a> {
         site
     }
 
-    pub(super) fn row(&mut self, failure: &str, site: &Site, args: Vec<String>, told: Told) {
+    pub(super) fn row(&mut self, failure: &str, site: &Site, args: Vec<String>, wanted: Wanted) {
         let tls = site.tls.map_or("no TLS".to_owned(), |tls| format!("TLS {tls}"));
         let speaks = format!("{tls}, HTTP/{}", if site.http2 { "2" } else { "1.1" });
-        self.rows.push(Row { failure: failure.to_owned(), speaks, args, told });
+        self.rows.push(Row { failure: failure.to_owned(), speaks, args, wanted });
     }
 
     /// A server of this name.
@@ -201,11 +201,11 @@ impl Site {
     }
 }
 
-pub(super) const REQUIRED: Told = ("certificate-required", "ours");
-const LOST: Told = ("connection-lost", "between");
-const NOT_PLAIN: Told = ("not-plain", "ours");
-pub(super) const NOT_ASKED: Told = ("certificate-not-asked", "theirs");
-pub(super) const FORBIDDEN: Told = ("http-forbidden", "theirs");
+pub(super) const REQUIRED: Wanted = ("certificate-required", "ours");
+const LOST: Wanted = ("connection-lost", "between");
+const NOT_PLAIN: Wanted = ("not-plain", "ours");
+pub(super) const NOT_ASKED: Wanted = ("certificate-not-asked", "theirs");
+pub(super) const FORBIDDEN: Wanted = ("http-forbidden", "theirs");
 
 /// The `timeout` of a client whose server may say nothing.
 pub(super) const WAIT: Duration = Duration::from_secs(2);

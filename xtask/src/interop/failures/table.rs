@@ -105,7 +105,7 @@ impl Table {
         for (row, told) in rows.into_iter().zip(told) {
             // Where nothing comes, there is nothing to tell before the time is up.
             let took = told.took.saturating_sub(if told.code == "timed-out" { WAIT } else { Duration::ZERO });
-            let right = row.told == (told.code.as_str(), told.side.as_str())
+            let right = row.wanted == (told.code.as_str(), told.side.as_str())
                 && told.data["source"] == "mcp-mtls"
                 && told.data["fix"][0].is_string()
                 && took < SOON;
@@ -118,8 +118,8 @@ impl Table {
                     "{server}, {}, {}: {} ({}) wanted, {} ({}) came after {:.1} s: {}; why {}; fix {}",
                     row.speaks,
                     row.failure,
-                    row.told.0,
-                    row.told.1,
+                    row.wanted.0,
+                    row.wanted.1,
                     told.code,
                     told.side,
                     told.took.as_secs_f32(),
@@ -153,7 +153,8 @@ impl Table {
         }
         let Share { right, all, slowest } = &*self.rows.borrow();
         println!("failure table: {right} of {all} rows right, the slowest told after {:.1} s", slowest.as_secs_f32());
-        assert!(*all > 0 && right == all, "rows are wrong");
+        assert!(*all > 0, "no row was played: run the makes too, `cargo xtask interop \"failure table\"`");
+        assert!(right == all, "rows are wrong");
     }
 }
 
@@ -197,12 +198,18 @@ mod tests {
         assert_eq!(table.lines.borrow()[0].speaks, ["TLS 1.3", "TLS 1.2"]);
     }
 
+    #[test]
+    #[should_panic(expected = "no row was played")]
+    fn without_rows_there_is_no_share() {
+        Table::default().print();
+    }
+
     fn wrong(answer: &Value, took: Duration) -> usize {
         Table::default().enter("nginx", vec![row("TLS 1.3")], vec![Told::new(answer, took)]).len()
     }
 
     fn row(speaks: &str) -> Row {
         let (failure, speaks) = ("HTTP on the port".to_owned(), speaks.to_owned());
-        Row { failure, speaks, args: Vec::new(), told: ("not-tls", "theirs") }
+        Row { failure, speaks, args: Vec::new(), wanted: ("not-tls", "theirs") }
     }
 }

@@ -21,13 +21,6 @@ pub(super) struct Forms<'a> {
     pub(super) words: &'a [(String, &'static str)],
 }
 
-/// Cases that break a rule until their words are better: of each, what is broken. One that does not any more is to be
-/// taken out.
-pub(super) const GAPS: &[(&str, &str)] = &[];
-
-const NOWHERE: &str = "it does not say where";
-const NOTHING_TO_DO: &str = "there is nothing to do";
-
 /// The rules that are broken.
 pub(super) fn broken(forms: &Forms<'_>, code: &str, side: Side) -> Vec<String> {
     let mut broken = Vec::new();
@@ -41,10 +34,10 @@ pub(super) fn broken(forms: &Forms<'_>, code: &str, side: Side) -> Vec<String> {
     // everywhere.
     let is_of_caller = side == "host" || ["usage-invalid", "system-failed", "demo-failed"].contains(&code);
     if strings(&facts["where"]).is_empty() && !is_of_caller {
-        broken.push(NOWHERE.to_owned());
+        broken.push("it does not say where".to_owned());
     }
     if side == "ours" && strings(&facts["fix"]).is_empty() {
-        broken.push(format!("it is on our side, and {NOTHING_TO_DO}"));
+        broken.push("it is on our side, and there is nothing to do".to_owned());
     }
     broken.extend(raw_words(facts));
     broken.extend(every_string_read(facts).into_iter().filter_map(|text| misquoted(text, forms.of_others)));

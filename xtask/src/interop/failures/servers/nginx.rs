@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::{Does, Ground, Kind, filled};
-use crate::interop::failures::cast::Told;
+use crate::interop::failures::cast::Wanted;
 use crate::interop::failures::plan::{Asks, FORBIDDEN, Plan, Site};
 use crate::interop::shown;
 
@@ -61,7 +61,7 @@ fn tls(ground: &Ground<'_>, site: &Site) -> Option<String> {
 fn more(plan: &mut Plan<'_>) {
     for http2 in [false, true] {
         let site = plan.site(Site { http2, ..Site::new(plan.cast) });
-        let rows: [(&str, &str, Told); 13] = [
+        let rows: [(&str, &str, Wanted); 13] = [
             ("HTTP 401, Basic", "/private/mcp", UNAUTHORIZED),
             ("HTTP 403, a folder", "/folder/", FORBIDDEN),
             ("HTTP 404", "/missing", NOT_FOUND),
@@ -91,7 +91,7 @@ fn more(plan: &mut Plan<'_>) {
     }
 }
 
-const UNAUTHORIZED: Told = ("http-unauthorized", "ours");
-const NOT_FOUND: Told = ("http-not-found", "ours");
-const NOT_MCP: Told = ("not-mcp", "ours");
-const SERVER_ERROR: Told = ("http-server-error", "theirs");
+const UNAUTHORIZED: Wanted = ("http-unauthorized", "ours");
+const NOT_FOUND: Wanted = ("http-not-found", "ours");
+const NOT_MCP: Wanted = ("not-mcp", "ours");
+const SERVER_ERROR: Wanted = ("http-server-error", "theirs");
