@@ -123,12 +123,12 @@ impl WorkloadApi {
         self.calls.all()
     }
 
-    /// Waits for `n` calls, 10 seconds at most.
+    /// Waits for `n` calls, 30 seconds at most.
     pub async fn wait_for_calls(&self, n: usize) -> Vec<String> {
         self.calls.wait_for(n).await
     }
 
-    /// Waits until so many streams are open, 10 seconds at most.
+    /// Waits until so many streams are open, 30 seconds at most.
     pub async fn wait_for_listeners(&self, n: usize) {
         let began = Instant::now();
         while self.says.receiver_count() != n {
