@@ -116,6 +116,7 @@ pub(crate) fn misunderstood(error: &clap::Error) -> String {
         }
         ErrorKind::MissingRequiredArgument => "the name of an entry, or a URL, is missing".to_owned(),
         ErrorKind::ArgumentConflict => format!("{told} is given twice"),
+        _ if flag == "--timeout" => "the value of `--timeout` is no whole number of milliseconds".to_owned(),
         _ => format!("the value of {told} cannot be used"),
     }
 }
@@ -149,6 +150,9 @@ async fn open(entry: Entry, started: Instant, watch: &Watch) -> Result<Remote> {
         journal.started(endpoint.name.as_deref(), &endpoint.told());
     }
     let remote = remote?;
+    for warning in remote.warnings() {
+        watch.note(&warning);
+    }
     for note in remote.notes() {
         watch.warn(&note);
     }

@@ -190,7 +190,7 @@ fn random() -> Result<[u8; 16]> {
     let mut bytes = [0; 16];
     let filled = crate::identity::provider().secure_random.fill(&mut bytes);
     filled.map_err(|_| {
-        Failure::new(Code::KeyUnsupported, "The system gives no random numbers").fix("Restart this computer.")
+        Failure::new(Code::SystemFailed, "The system gives no random numbers").fix("Restart this computer.")
     })?;
     Ok(bytes)
 }

@@ -81,7 +81,9 @@ fn verdict(report: &Report, title: &str, paint: Paint) -> String {
         }
         Some(step) => {
             let code = step.failure.as_ref().map(Failure::code).map_or_else(String::new, |code| format!(" ({code})"));
-            paint.ink(Ink::Bad, &format!("{title}: {} failed{code}; see above.", step.stage.title())).into_owned()
+            paint
+                .ink(Ink::Bad, &format!("{title}: the step {} failed{code}; see above.", step.stage.title()))
+                .into_owned()
         }
     }
 }

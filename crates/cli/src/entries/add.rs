@@ -241,8 +241,9 @@ async fn identity(entry: Entry) -> Result<Found> {
         let endpoint = entry.resolve()?;
         let identity = Identity::load(&endpoint.tls)?;
         Trust::load(&endpoint.tls, identity.as_ref())?;
+        let warnings = identity.iter().flat_map(Identity::warnings).map(ToString::to_string);
         let notes = identity.iter().flat_map(Identity::notes).cloned();
-        let notes = endpoint.warnings.into_iter().chain(notes).collect();
+        let notes = endpoint.warnings.into_iter().chain(warnings).chain(notes).collect();
         Ok(Found::Identity(identity.map(Box::new), notes))
     });
     match tokio::time::timeout(limit, load).await {

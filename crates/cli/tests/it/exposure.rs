@@ -30,10 +30,10 @@ async fn a_key_that_everybody_can_read_is_noted_once_and_one_that_others_can_wri
     }
     host.close_stdin();
     host.wait_exit(std::time::Duration::from_secs(5)).await;
-    let note = format!("(mode 0644); chmod go-r '{}' makes it yours alone\n", client.key_file.display());
     let stderr = host.stderr();
-    assert!(stderr.starts_with("warning: --key on the command line: every user of this machine can read"), "{stderr}");
-    assert!(stderr.ends_with(&note) && stderr.lines().count() == 1, "{stderr}");
+    let start = "warning: Every user of this machine can read the file of the private key: Its mode is 0644.";
+    let end = format!("Run chmod go-r '{}'.\n", client.key_file.display());
+    assert!(stderr.starts_with(start) && stderr.ends_with(&end) && stderr.lines().count() == 1, "{stderr}");
 
     chmod(&client.key_file, 0o666);
     let verified = server.verified().len();

@@ -16,7 +16,7 @@ use super::reader::{Reader, kind};
 use super::settings::{EntrySettings, TlsSettings};
 use super::suggest::nearest;
 use super::{Entry, read_file};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, brief};
 
 /// A configuration file that was read; its entries are checked when they are asked for, so that
 /// one broken entry does not keep the others from working.
@@ -44,10 +44,13 @@ impl File {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Failure::new(Code::ConfigUnreadable, "The configuration file cannot be read")
-                    .at(path.display().to_string())
-                    .because_of(&error)
-                    .fix("Let the user that runs the host read it, or name another file with --config."));
+                return Err(Failure::new(
+                    Code::ConfigUnreadable,
+                    format!("The configuration file {} cannot be read", named(path)),
+                )
+                .at(path.display().to_string())
+                .because_of(&error)
+                .fix("Let the user that runs the host read it, or name another file with --config."));
             }
         };
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -122,12 +125,19 @@ impl File {
                     .at(format!("{}:1", self.path.display()))
                     .fix(SHAPE)),
             },
-            Err(error) => Err(Failure::new(Code::ConfigSyntax, "The configuration file is not valid JSON")
-                .at(format!("{}:{}", self.path.display(), error.line_display()))
-                .because(format!("{}, at column {}.", in_words(error.kind()), error.column_display()))
-                .fix("Mend the syntax there. Comments and trailing commas are allowed.")
-                .evidence("line", error.line_display())
-                .evidence("column", error.column_display())),
+            Err(error) => Err(Failure::new(
+                Code::ConfigSyntax,
+                format!("The configuration file {} is not valid JSON", named(&self.path)),
+            )
+            .at(format!("{}:{}", self.path.display(), error.line_display()))
+            .because(format!("{}, at column {}.", in_words(error.kind()), error.column_display()))
+            .fix(format!(
+                "Mend the syntax in line {}, column {}. Comments and trailing commas are allowed.",
+                error.line_display(),
+                error.column_display()
+            ))
+            .evidence("line", error.line_display())
+            .evidence("column", error.column_display())),
         }
     }
 
@@ -228,6 +238,11 @@ impl File {
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
         Origin::File { file: Arc::clone(&self.path), line, key: key.to_owned() }
     }
+}
+
+/// A file as it is named in a sentence.
+pub(super) fn named(path: &Path) -> String {
+    brief(&path.display().to_string())
 }
 
 /// What is wrong with the syntax, without a full stop. The words of the reader may repeat what stands there, and

@@ -3,10 +3,11 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use super::file::named;
 use super::origin::Origin;
 use super::suggest::{self, nearest};
 use super::{Entry, File};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, brief};
 
 /// Finds the entry `name`: in `config` alone when it is given, else in the user's file, else in
 /// the machine's.
@@ -25,13 +26,23 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
         names.extend(file.names()?);
         read.push(file.path().display().to_string());
     }
+    if is_like_url(name) {
+        let what = "This is no name of an entry, and a URL begins with https://";
+        let failure = paths
+            .iter()
+            .fold(Failure::new(Code::ConfigNoSuchEntry, what), |failure, path| failure.at(path.display().to_string()));
+        return Err(failure.fix("If it is the URL of a server, write https:// before it."));
+    }
     if read.is_empty() {
         return Err(no_file(&paths, config.is_some()));
     }
-    let failure =
-        Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{name}`")).at(read.join(" and in "));
+    let files = read.join(" and in ");
+    let what = format!("There is no entry `{}` in {}", brief(name), brief(&files));
+    let failure = Failure::new(Code::ConfigNoSuchEntry, what).at(files);
     if names.is_empty() {
-        return Err(failure.because("There are no entries at all.").fix("Write the entry, or give a URL."));
+        return Err(failure
+            .because("There are no entries at all.")
+            .fix("Add the entry with `mcp-mtls add NAME URL`, or give a URL."));
     }
     Err(match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => failure.fix(format!("Did you mean `{near}`?")),
@@ -83,22 +94,36 @@ pub fn list(config: Option<&Path>) -> Vec<Listed> {
         let failure = if read.is_empty() {
             no_file(&paths, config.is_some())
         } else {
-            Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all").at(read.join(" and in "))
+            Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all")
+                .at(read.join(" and in "))
+                .fix("Add one with `mcp-mtls add NAME URL`.")
         };
         listed.push(Listed { name: None, file: None, entry: Err(failure) });
     }
     listed
 }
 
-fn no_file(paths: &[PathBuf], named: bool) -> Failure {
-    let failure = Failure::new(Code::ConfigUnreadable, "There is no configuration file");
+/// Whether this is rather a URL that lacks its scheme than a name. It is not repeated: there may be a token in it.
+fn is_like_url(name: &str) -> bool {
+    let has_port = name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    has_port || name.contains('/')
+}
+
+fn no_file(paths: &[PathBuf], of_flag: bool) -> Failure {
+    let what = match paths {
+        [only] if of_flag => format!("There is no configuration file {}", named(only)),
+        _ => "There is no configuration file".to_owned(),
+    };
+    let failure = Failure::new(Code::ConfigUnreadable, what);
     let failure = paths.iter().fold(failure, |failure, path| failure.at(path.display().to_string()));
-    if named {
+    if of_flag {
         return failure.fix("Correct the path of --config, or write the file.");
     }
     let failure = match user_folder() {
         Some(_) => failure,
-        None => failure.because("The environment names no home folder, where yours would be; some hosts clear it."),
+        None => failure
+            .because("The environment names no home folder, where yours would be; some hosts clear it.")
+            .fix("Set HOME in the host's `env`, or give --config /ABSOLUTE/PATH."),
     };
     failure
         .fix("Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.")

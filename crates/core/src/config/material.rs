@@ -135,7 +135,7 @@ impl Material {
 fn passphrase(template: &Template, origin: &Origin, warnings: &mut Vec<String>) -> Result<Secret> {
     let (value, files) = template.fill_from_files(without_line_ends)?;
     for file in &files {
-        warnings.extend(file.judge("passphrase", origin)?);
+        warnings.extend(file.judge("passphrase", origin)?.map(|warning| warning.to_string()));
     }
     Ok(value)
 }
@@ -145,7 +145,7 @@ fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<
     let (value, files) = template.fill_from_files(str::trim)?;
     if value.expose().contains(KEY_MARK) {
         for file in &files {
-            warnings.extend(file.judge("private key", origin)?);
+            warnings.extend(file.judge("private key", origin)?.map(|warning| warning.to_string()));
         }
     }
     let text = without_line_ends(value.expose());

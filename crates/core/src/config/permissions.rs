@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::origin::Origin;
-use crate::error::{Result, own_error};
+use crate::error::{Failure, Result, own_error};
 
 /// A file as it was when it was read. What is judged is what was read, not what the path names by then.
 #[derive(Debug)]
@@ -79,16 +79,16 @@ fn is_pipe(_metadata: &std::fs::Metadata) -> bool {
 const MOST_BYTES: u64 = 64 << 20;
 
 impl Opened {
-    /// Refuses a file with this secret that others can change, or replace. One that every user can read
-    /// is noted.
+    /// Refuses a file with this secret that others can change, or replace. Gives a warning of one
+    /// that every user can read.
     #[cfg(unix)]
-    pub(crate) fn judge(&self, secret: &str, origin: &Origin) -> Result<Option<String>> {
+    pub(crate) fn judge(&self, secret: &str, origin: &Origin) -> Result<Option<Failure>> {
         unix::judge(&self.file, &self.path, secret, origin)
     }
 
     #[cfg(not(unix))]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "nothing is judged here")]
-    pub(crate) fn judge(&self, _secret: &str, _origin: &Origin) -> Result<Option<String>> {
+    pub(crate) fn judge(&self, _secret: &str, _origin: &Origin) -> Result<Option<Failure>> {
         Ok(None)
     }
 }
@@ -103,7 +103,7 @@ mod unix {
     use super::Origin;
     use crate::error::{Code, Failure, Result};
 
-    pub(super) fn judge(file: &File, path: &Path, secret: &str, origin: &Origin) -> Result<Option<String>> {
+    pub(super) fn judge(file: &File, path: &Path, secret: &str, origin: &Origin) -> Result<Option<Failure>> {
         let told = path.display();
         let failure =
             |what: String| Failure::new(Code::SecretExposed, what).at(told.to_string()).at(origin.to_string());
@@ -115,7 +115,10 @@ mod unix {
             let who = if mode & 0o002 == 0 { "its group" } else { "every user of this machine" };
             return Err(failure(format!("Others can change the file of the {secret}"))
                 .because(format!("Its mode is {mode:04o} and its owner the user {owner}: {who} can write it."))
-                .fix(format!("Run chmod 600 '{told}'. Who wrote it so far, nobody can say.")));
+                .fix(format!("Run chmod 600 '{told}'."))
+                .fix(format!(
+                    "If others use this machine, have a new {secret} made: one of them may have put this one there."
+                )));
         }
         if let Some((folder, mode)) = open_folder(path) {
             let folder = folder.display();
@@ -128,7 +131,9 @@ mod unix {
         let user = rustix::process::geteuid().as_raw();
         let noted = is_noted(mode, owner, user) && !(owner == 0 && is_in_memory(file));
         Ok(noted.then(|| {
-            format!("{origin}: every user of this machine can read the {secret} in {told} (mode {mode:04o}); chmod go-r '{told}' makes it yours alone")
+            failure(format!("Every user of this machine can read the file of the {secret}"))
+                .because(format!("Its mode is {mode:04o}."))
+                .fix(format!("Run chmod go-r '{told}'."))
         }))
     }
 

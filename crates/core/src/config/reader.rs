@@ -81,11 +81,17 @@ impl Reader<'_> {
             return Ok(());
         }
         let failure = Failure::new(Code::ConfigUnknownKey, format!("`{path}` is not a setting")).at(place.to_string());
-        Err(match near {
-            Some(name) => failure.fix(format!("Did you mean `{name}`?")),
-            None => {
-                failure.because(format!("The settings here are {}.", list(known.iter().copied()))).fix("Remove it.")
-            }
+        let meant = elsewhere(key);
+        Err(match (meant.filter(|name| known.contains(name)), near) {
+            (Some(name), _) => failure.fix(format!("Rename it to `{name}`.")),
+            (None, Some(name)) => failure.fix(format!("Did you mean `{name}`?")),
+            (None, None) if switches_verification(key) => failure
+                .because("Verification of the server is never switched off.")
+                .fix("Remove it, and set `ca` to the CA of the server."),
+            // Without it something would go out that was not meant to; no more than its author knows what.
+            (None, None) => failure
+                .because(format!("The settings here are {}.", list(known.iter().copied())))
+                .fix("Rename it to the one of these that is meant; if none is, remove it."),
         })
     }
 
@@ -111,6 +117,13 @@ impl Reader<'_> {
     fn wrong_value(&self, property: &ObjectProp<'_>, path: &str, name: &str, schema: &serde_json::Value) -> Failure {
         let failure = self.file.wrong_kind(property, path, &expected(&schema["properties"][name]));
         match (name, &property.value) {
+            ("type" | "exec", value) if !matches!(value, Value::StringLit(_)) => {
+                let (wanted, fix) = if name == "type" { (TEXT, TRANSPORTS) } else { (PROGRAM, WRITE_PROGRAM) };
+                Failure::new(failure.code(), failure.facts().what.clone())
+                    .at(failure.facts().place.join(""))
+                    .because(format!("It is {}; {wanted} is expected.", kind(value)))
+                    .fix(fix)
+            }
             ("type", Value::StringLit(text)) => {
                 let failure = Failure::new(Code::ConfigInvalidValue, format!("`{path}` is not a transport known here"))
                     .at(failure.facts().place.join(""));
@@ -120,7 +133,7 @@ impl Reader<'_> {
                             "That is a server which the host starts by itself; mcp-mtls connects to those with a URL.",
                         )
                         .fix("Write \"remote\" if it has a URL."),
-                    _ => failure.fix("Write \"remote\", \"http\", \"streamable-http\" or \"sse\"."),
+                    _ => failure.fix(TRANSPORTS),
                 }
             }
             ("oauth", _) => Failure::new(Code::ConfigInvalidValue, failure.facts().what.clone())
@@ -138,6 +151,31 @@ fn of_tls(key: &str) -> bool {
     let schema = schemars::schema_for!(TlsSettings).to_value();
     schema["properties"].get(key).is_some()
 }
+
+/// The setting of what other programs call by this name, whatever its case and signs.
+fn elsewhere(key: &str) -> Option<&'static str> {
+    let key = bare(key);
+    ELSEWHERE.iter().find(|(names, _)| names.contains(&key.as_str())).map(|(_, name)| *name)
+}
+
+fn switches_verification(key: &str) -> bool {
+    let key = bare(key);
+    ["unauthorized", "insecure", "verify", "verification"].iter().any(|word| key.contains(word))
+}
+
+fn bare(key: &str) -> String {
+    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+const ELSEWHERE: [(&[&str], &str); 4] = [
+    (
+        &["certificate", "certfile", "certpath", "clientcert", "clientcertificate", "pem", "pfx", "p12", "pkcs12"],
+        "cert",
+    ),
+    (&["keyfile", "keypath", "privatekey", "privatekeyfile", "clientkey", "clientkeyfile"], "key"),
+    (&["cafile", "capath", "cacert", "cacertificate", "cacertfile", "rootca", "servercertificate"], "ca"),
+    (&["password", "keypassword", "keypassphrase", "pin"], "passphrase"),
+];
 
 fn twice(path: &str, place: &Origin, line: usize) -> Failure {
     Failure::new(Code::ConfigConflict, format!("`{path}` is set twice"))
@@ -184,3 +222,6 @@ pub(super) fn kind(value: &Value<'_>) -> &'static str {
 }
 
 const TEXT: &str = "text in quotation marks";
+const TRANSPORTS: &str = "Write \"remote\", \"http\", \"streamable-http\" or \"sse\".";
+const PROGRAM: &str = "a list of texts in quotation marks";
+const WRITE_PROGRAM: &str = "Write the program and its arguments as a list: [\"PROGRAM\", \"ARGUMENT\"].";

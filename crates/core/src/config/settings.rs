@@ -73,12 +73,12 @@ pub struct EntrySettings {
 pub struct TlsSettings {
     /// Client certificate with its intermediates: a PEM, DER or PKCS#12 file, or PEM text. It may
     /// hold the key too. Or the `pkcs11:` URI of one on a smartcard, HSM or TPM, whose key is there too.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", allow_hyphen_values = true))]
     pub cert: Option<Secret>,
 
     /// Private key of the certificate: a PEM, DER or PKCS#12 file, or PEM text. It may be encrypted.
     /// Or the `pkcs11:` URI of one on a smartcard, HSM or TPM.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", allow_hyphen_values = true))]
     pub key: Option<Secret>,
 
     /// Passphrase of an encrypted key or PKCS#12 file, or PIN of a token, as a reference alone:
@@ -99,7 +99,7 @@ pub struct TlsSettings {
 
     /// CA certificates to trust besides the system's: a PEM or DER file, a PKCS#12 file without a
     /// passphrase, or PEM text.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", allow_hyphen_values = true))]
     pub ca: Option<Secret>,
 
     /// `false` trusts `ca` alone, and not the system's roots [default: true].

@@ -44,7 +44,7 @@ pub(super) fn title(facts: &CertificateFacts, now: OffsetDateTime) -> String {
 }
 
 /// The warning of a key or a signature that many servers refuse.
-pub(super) fn weak(facts: &CertificateFacts, place: &str) -> Option<Failure> {
+pub(super) fn weak(facts: &CertificateFacts) -> Option<Failure> {
     let bits = facts.key_kind.strip_prefix("RSA ").and_then(|bits| bits.parse::<u32>().ok());
     let old = ["SHA-1", "MD5"].into_iter().find(|hash| facts.signature_algorithm.ends_with(hash));
     let why = match (bits, old) {
@@ -56,7 +56,6 @@ pub(super) fn weak(facts: &CertificateFacts, place: &str) -> Option<Failure> {
     let what = format!("The certificate {} is weaker than servers take today", quoted(facts.title()));
     Some(
         Failure::new(Code::KeyWeak, what)
-            .at(place)
             .because(why)
             .fix(
                 "Have it issued anew, with an ECDSA P-256 key or an RSA key of 2048 bits or more, signed with SHA-256.",
@@ -86,7 +85,7 @@ mod tests {
     #[test]
     fn what_can_be_forged_or_broken_is_weak_and_nothing_else() {
         for (name, why) in [("short.pem", "1024 bits"), ("sha1.pem", "SHA-1")] {
-            let warning = weak(&fixture(name), "a.pem").unwrap();
+            let warning = weak(&fixture(name)).unwrap();
             assert_eq!(warning.code(), Code::KeyWeak);
             assert!(warning.facts().why[0].contains(why), "{warning:?}");
         }
@@ -94,7 +93,7 @@ mod tests {
         for kind in KeyKind::ALL {
             let client = pki.client_with_key("alice", kind);
             let facts = CertificateFacts::parse(&client.chain()[0]).unwrap();
-            assert!(weak(&facts, "a.pem").is_none(), "{}", facts.key_kind);
+            assert!(weak(&facts).is_none(), "{}", facts.key_kind);
         }
     }
 }

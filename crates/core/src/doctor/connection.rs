@@ -86,9 +86,16 @@ pub(super) fn tell(
         let opening = evidence.times.first().zip(evidence.times.last()).map(|((_, from), (_, to))| *to - *from);
         let took = seen.first.map(|took| took.saturating_sub(opening.unwrap_or_default()));
         step.know("version", version);
-        step.tell("status", status, format!("{version}, status {status}{}", in_time(took)));
+        // An answer that speaks of the handshake is told with that: nothing was reached behind it.
+        if (end as usize) < (Stage::Http as usize) {
+            step.know("status", status);
+            let text = format!("it says so in its answer: {version}, status {status}");
+            report.step(end).tell("answeredWith", status, text);
+        } else {
+            step.tell("status", status, format!("{version}, status {status}{}", in_time(took)));
+        }
         if passed(Stage::Http) {
-            step.passed(took);
+            report.step(Stage::Http).passed(took);
         }
     }
 }
@@ -194,6 +201,8 @@ fn asked(evidence: &Evidence, identity: Option<&Identity>, seen: Seen, end: Stag
     if let (Some(identity), Offer::NotAsked, true) = (identity, evidence.offer, end == Stage::Mcp) {
         step.warnings.push(
             Failure::new(Code::CertificateNotAsked, "The server did not ask for the client certificate")
+                .at(evidence.target.clone())
+                .at(identity.place())
                 .at(identity.origin())
                 .because("It answered without having seen who we are; certificates may be asked for on another host, port or path.")
                 .fix("If the server needs no certificate, remove `cert` and `key`; else have it ask for one on this host and port."),

@@ -7,11 +7,10 @@ use time::OffsetDateTime;
 use super::report::{Broken, Stage, Step};
 use super::{Time, certificate};
 use crate::config::{Content, Endpoint, Material, Tls};
-use crate::error::{Code, Failure, quoted};
+use crate::error::{Code, Failure, brief, quoted};
 use crate::http::Beginning;
 use crate::identity::Identity;
 use crate::identity::facts::{CertificateFacts, date};
-use crate::identity::{place, read};
 
 /// Loads the identity as a connection does.
 pub(super) async fn examine(endpoint: &Endpoint, time: Time, step: &mut Step) -> Result<Beginning, Broken> {
@@ -20,27 +19,26 @@ pub(super) async fn examine(endpoint: &Endpoint, time: Time, step: &mut Step) ->
     let loaded = time
         .load("Certificate and key", move || {
             let beginning = Beginning::load(&settings)?;
-            let Some(identity) = beginning.identity() else { return Ok((beginning, Written::default())) };
             // A token has signed when it was loaded, and whoever has to touch it is not asked twice.
-            if !identity.signs_slowly() {
+            if let Some(identity) = beginning.identity().filter(|identity| !identity.signs_slowly()) {
                 identity.prove(Some(identity), OffsetDateTime::now_utc())?;
             }
-            let written = Written::read(&settings);
-            Ok((beginning, written))
+            Ok(beginning)
         })
         .await;
-    let (beginning, written) = loaded.map_err(|failure| Broken(Stage::Identity, failure))?;
+    let beginning = loaded.map_err(|failure| Broken(Stage::Identity, failure))?;
     match beginning.identity() {
         Some(identity) => {
-            tell(identity, source(&endpoint.tls, &written), step);
+            tell(identity, source(&endpoint.tls, identity), step);
             let now = OffsetDateTime::now_utc();
             step.warnings.extend(ending(identity, now));
             step.warnings.extend(not_for_clients(identity));
             let chain: Vec<_> = identity.chain().iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();
-            step.warnings.extend(chain.iter().filter_map(|facts| certificate::weak(facts, identity.place())));
-            step.warnings.extend(written.disordered(identity));
-            let notes = identity.notes().iter();
-            step.warnings.extend(notes.map(|note| Failure::new(Code::SecretExposed, note.as_str())));
+            let weak = chain.iter().filter_map(certificate::weak);
+            step.warnings.extend(weak.map(|weak| weak.at(identity.place()).at(identity.origin())));
+            step.warnings.extend(disordered(identity));
+            step.warnings.extend_from_slice(identity.warnings());
+            step.notes.extend_from_slice(identity.notes());
             step.passed(Some(began.elapsed()));
         }
         None => step.unused("no client certificate is set"),
@@ -73,7 +71,7 @@ fn tell(identity: &Identity, source: &'static str, step: &mut Step) {
 }
 
 /// The kind of source that it comes from.
-fn source(settings: &Tls, written: &Written) -> &'static str {
+fn source(settings: &Tls, identity: &Identity) -> &'static str {
     if settings.spiffe.is_some() {
         return "spiffe";
     }
@@ -85,7 +83,7 @@ fn source(settings: &Tls, written: &Written) -> &'static str {
         return "token";
     }
     match &settings.cert {
-        _ if written.is_pkcs12 => "pkcs12",
+        _ if identity.is_pkcs12() => "pkcs12",
         Some(Material { content: Content::Text(_), .. }) => "text",
         _ => "file",
     }
@@ -130,56 +128,33 @@ fn not_for_clients(identity: &Identity) -> Option<Failure> {
     })
 }
 
-/// What `cert` holds as it is written. Nothing of other sources.
-#[derive(Default)]
-struct Written {
-    place: String,
-    /// In the order of the file. Those of PKCS#12 have none, and so are not here.
-    certificates: Vec<CertificateFacts>,
-    is_pkcs12: bool,
-}
-
-impl Written {
-    fn read(settings: &Tls) -> Self {
-        let on_file = |cert: &&Material| !matches!(cert.content, Content::Token(_));
-        let Some(cert) = settings.cert.as_ref().filter(on_file) else { return Self::default() };
-        let place = place(cert);
-        match read(cert, "certificate") {
-            Ok(found) if found.pkcs12.is_none() && !found.is_pkcs12 => {
-                let certificates = found.certificates.iter().filter_map(|der| CertificateFacts::parse(der).ok());
-                Self { place, certificates: certificates.collect(), is_pkcs12: false }
-            }
-            Ok(_) => Self { place, certificates: Vec::new(), is_pkcs12: true },
-            Err(_) => Self::default(),
-        }
-    }
-
-    /// The warning of a file that other programs would present as it is: not its certificate first, or not
-    /// each behind the one that it signed (RFC 8446, section 4.4.2), or with others in it.
-    fn disordered(&self, identity: &Identity) -> Option<Failure> {
-        let mut issuer = None;
-        let strange = self.certificates.iter().find(|facts| {
-            let fits = match &issuer {
-                None => facts.fingerprint == identity.facts().fingerprint,
-                Some(issuer) => facts.subject_der == *issuer,
-            };
-            issuer = Some(facts.issuer_der.clone());
-            !fits
-        })?;
-        let title = quoted(strange.title());
-        let what = if strange.fingerprint == identity.facts().fingerprint || belongs(strange, &self.certificates) {
-            "The certificates in the file of the client certificate are in another order than that of TLS".to_owned()
-        } else {
-            format!("The file of the client certificate holds {title}, which does not belong to it")
+/// The warning of a file that other programs would present as it is: not its certificate first, or not
+/// each behind the one that it signed (RFC 8446, section 4.4.2), or with others in it.
+fn disordered(identity: &Identity) -> Option<Failure> {
+    let written = identity.written();
+    let mut issuer = None;
+    let strange = written.iter().find(|facts| {
+        let fits = match &issuer {
+            None => facts.fingerprint == identity.facts().fingerprint,
+            Some(issuer) => facts.subject_der == *issuer,
         };
-        Some(
-            Failure::new(Code::ChainDisordered, what)
-                .at(self.place.clone())
-                .because(format!("{title} is not where the issuer of the certificate before it would be."))
-                .because("They are put in order here before they are shown; other programs show them as they are.")
-                .fix("Write the client certificate first, then the CA that signed it, then the CA of that."),
-        )
-    }
+        issuer = Some(facts.issuer_der.clone());
+        !fits
+    })?;
+    let title = quoted(strange.title());
+    let told = |what| Failure::new(Code::ChainDisordered, what).at(identity.place()).at(identity.origin());
+    let here = "here before they are presented; other programs present them as they are.";
+    Some(if strange.fingerprint == identity.facts().fingerprint || belongs(strange, written) {
+        told("The certificates in the file of the client certificate are in another order than that of TLS".to_owned())
+            .because(format!("{title} is not where the issuer of the certificate before it would be."))
+            .because(format!("They are put in order {here}"))
+            .fix("Write the client certificate first, then the CA that signed it, then the CA of that.")
+    } else {
+        told(format!("The file of the client certificate holds {title}, which does not belong to it"))
+            .because("It is neither the certificate of the key nor the issuer of one in the file.")
+            .because(format!("They are sorted {here}"))
+            .fix(format!("Remove {} from the file.", brief(&title)))
+    })
 }
 
 /// Whether it signed another of them, going by the names.

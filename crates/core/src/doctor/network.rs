@@ -1,14 +1,15 @@
 //! The steps that need the network: one connection as a host would open it, and what it showed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Time;
 use super::connection::{self, broken_stage};
-use super::report::{Broken, Report, Stage};
+use super::report::{Broken, Report, Stage, Step};
 use super::server::{self, Seen, Server, Watch};
 use crate::config::Endpoint;
 use crate::error::{Failure, Result};
-use crate::http::{Beginning, Client};
+use crate::http::{Beginning, Client, answers};
 use crate::remote::Remote;
 use crate::tls::Evidence;
 use crate::trust::Trust;
@@ -17,11 +18,11 @@ use crate::trust::Trust;
 pub(super) async fn examine(
     endpoint: &Endpoint,
     beginning: Beginning,
-    trust: Trust,
+    trust: Arc<Trust>,
     time: Time,
     report: &mut Report,
 ) -> std::result::Result<(), Broken> {
-    let client = Client::of(endpoint, beginning.clone(), trust);
+    let client = Client::of(endpoint, beginning.clone(), Arc::clone(&trust));
     let client = client.map_err(|failure| Broken(Stage::Configuration, failure))?;
     let Attempt { evidence, seen, outcome, is_http_sse, took } = Attempt::make(client, endpoint, time).await;
     let end = match &outcome {
@@ -35,16 +36,19 @@ pub(super) async fn examine(
         Ok(server) => {
             let step = report.step(Stage::Mcp);
             server.tell(is_http_sse, step);
+            if let Some(failure) = server.trouble() {
+                return Err(Broken(Stage::Mcp, failure));
+            }
             step.passed(Some(took));
             Ok(())
         }
         Err(failure) => {
-            let lost = evidence.is_some_and(|evidence| evidence.smaller_greeting().is_some());
-            let failure = if lost && Box::pin(answers_classically(endpoint, beginning, time)).await {
-                report.step(Stage::Tls).know("answersClassicalKeyExchange", true);
-                greeting_lost(&failure)
-            } else {
-                failure
+            let failure = match evidence.and_then(|evidence| evidence.smaller_greeting()) {
+                Some(advice) => {
+                    let step = report.step(Stage::Tls);
+                    Box::pin(greeted_again(&failure, advice, endpoint, trust, time, step)).await
+                }
+                None => failure,
             };
             Err(Broken(end, failure))
         }
@@ -88,28 +92,59 @@ async fn in_silence(remote: &Remote, time: Time) -> Duration {
     TENTH * u32::try_from(limit.as_millis() / TENTH.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
-/// Whether the same server answers a greeting without a post-quantum key, whatever it answers.
-async fn answers_classically(endpoint: &Endpoint, beginning: Beginning, time: Time) -> bool {
-    let beginning = beginning.classical();
-    let again = beginning.clone();
-    let Ok(trust) = time.load("The trusted roots", move || again.trust()).await else { return false };
-    let Ok(client) = Client::of(endpoint, beginning, trust) else { return false };
-    let Attempt { evidence, .. } = Attempt::make(client, endpoint, time).await;
-    evidence.is_some_and(|evidence| evidence.answered)
+/// Explains that nothing came back after the larger greeting, by what comes back after a smaller one, and then after
+/// the larger one once more: one that was lost by chance is no reason to do without it.
+async fn greeted_again(
+    failure: &Failure,
+    advice: &str,
+    endpoint: &Endpoint,
+    trust: Arc<Trust>,
+    time: Time,
+    step: &mut Step,
+) -> Failure {
+    let began = Instant::now();
+    let Ok(smaller) = answers(endpoint, Arc::clone(&trust), true, time.rest()).await else { return failure.clone() };
+    step.know("answersClassicalKeyExchange", smaller);
+    if smaller {
+        let limit = time.rest().min((began.elapsed() * MORE).max(AT_LEAST));
+        match answers(endpoint, trust, false, limit).await {
+            Ok(false) => return greeting_lost(failure),
+            Ok(true) => {}
+            Err(_) => return failure.clone(),
+        }
+    }
+    // It has been looked at, and is not it.
+    told_again(failure, failure.facts().fix.iter().filter(|fix| *fix != advice))
 }
 
 fn greeting_lost(failure: &Failure) -> Failure {
+    let fixes = [
+        "Set `keyExchange` to \"classical\" (--key-exchange classical).",
+        "Have the firewall or load balancer before the server take a TLS greeting of more than one packet.",
+    ];
+    let facts = failure.facts();
+    let told = Failure::new(facts.code, facts.what.clone())
+        .because("Twice nothing came back after the TLS greeting, which is larger with post-quantum key exchange.")
+        .because("The same server answers the smaller greeting without it; likely something on the way loses the larger one.")
+        .evidence("answers_classical_key_exchange", true);
+    let told = facts.place.iter().fold(told, |told, place| told.at(place.clone()));
+    fixes.into_iter().fold(told, Failure::fix)
+}
+
+/// The same with other fixes.
+fn told_again<'a>(failure: &Failure, fixes: impl Iterator<Item = &'a String>) -> Failure {
     let facts = failure.facts();
     let told = Failure::new(facts.code, facts.what.clone());
     let told = facts.place.iter().fold(told, |told, place| told.at(place.clone()));
-    told.because("Nothing came back after the TLS greeting, which is larger with post-quantum key exchange.")
-        .because("The same server answers the smaller greeting without it; likely something on the way loses the larger one.")
-        .fix("Set `keyExchange` to \"classical\" (--key-exchange classical).")
-        .fix("Have the firewall or load balancer before the server take a TLS greeting of more than one packet.")
-        .evidence("answers_classical_key_exchange", true)
+    let told = facts.why.iter().fold(told, |told, why| told.because(why.clone()));
+    let told = fixes.fold(told, |told, fix| told.fix(fix.clone()));
+    facts.evidence.iter().fold(told, |told, (name, value)| told.evidence(name, value.clone()))
 }
 
 /// A tenth of a second.
 const TENTH: Duration = Duration::from_millis(100);
+/// How much longer the answer to a larger greeting may take than that to a smaller one, and how long in any case.
+const MORE: u32 = 10;
+const AT_LEAST: Duration = Duration::from_secs(1);
 /// How long the end of a session may take, which nobody waits for.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,5 +1,6 @@
 //! What a host asks first: which era of MCP the server speaks, who it is, and which tools it has.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::report::Step;
 use crate::config::Transport;
-use crate::error::{Failure, Result, plain, quoted};
+use crate::error::{Code, Failure, Result, brief, plain, quoted};
 use crate::remote::method::{DISCOVER, LIST_TOOLS};
 use crate::remote::{Observer, Passage, Recipient, Remote};
 
@@ -20,6 +21,8 @@ pub(super) struct Server {
     version: String,
     capabilities: Vec<String>,
     tools: Option<Tools>,
+    /// Why its tools are not known.
+    trouble: Option<Failure>,
 }
 
 /// The HTTP answers that came, which tell how far a request got.
@@ -43,8 +46,8 @@ enum Era {
 
 struct Tools {
     count: usize,
-    /// Whether there are more than were asked for.
-    more: bool,
+    /// Why there are more than these, when there are.
+    more: Option<&'static str>,
 }
 
 /// Asks a server as a host does. A server that does not answer `server/discover` as one of the stateless
@@ -56,7 +59,7 @@ pub(super) async fn ask(remote: &Remote, transport: Transport, watch: &Watch, ti
         // One that leaves it unanswered must not take the time of `initialize`.
         let limit = time.rest() / 2;
         match tokio::time::timeout(limit, discover(remote, watch)).await {
-            Ok(Ok(found)) => Some(found).filter(|found| found.get("supportedVersions").is_some_and(Value::is_array)),
+            Ok(Ok(found)) => Some(found).filter(speaks_it),
             // Nothing answered at all, or the certificate is what it does not like: that is no question of the era.
             Ok(Err(failure)) if watch.seen().status.is_none() || failure.is_refused_certificate() => {
                 return Err(failure);
@@ -70,6 +73,11 @@ pub(super) async fn ask(remote: &Remote, transport: Transport, watch: &Watch, ti
     }
 }
 
+/// Whether the answer offers the stateless revision that is spoken here.
+fn speaks_it(found: &Value) -> bool {
+    found["supportedVersions"].as_array().is_some_and(|versions| versions.iter().any(|version| version == MODERN))
+}
+
 async fn discover(remote: &Remote, watch: &Watch) -> Result<Value> {
     remote.call_watched(DISCOVER, json!({ "_meta": meta() }), watch.clone()).await
 }
@@ -79,17 +87,23 @@ async fn modern(remote: &Remote, watch: &Watch, found: &Value) -> Result<Server>
         Value::Null => &found["_meta"][SERVER_INFO],
         info => info,
     };
-    let mut server = Server::read(Era::Modern, MODERN, info, &found["capabilities"]);
-    server.tools = tools(remote, watch, &found["capabilities"], &json!({ "_meta": meta() })).await?;
-    Ok(server)
+    let server = Server::read(Era::Modern, MODERN, info, &found["capabilities"]);
+    let tools = tools(remote, watch, &found["capabilities"], &json!({ "_meta": meta() })).await;
+    server.with(tools)
 }
 
 async fn legacy(remote: &Remote, watch: &Watch) -> Result<Server> {
     let result = remote.initialize_watched(NAME, VERSION, watch.clone()).await?;
-    let revision = result["protocolVersion"].as_str().unwrap_or_default();
-    let mut server = Server::read(Era::Legacy, revision, &result["serverInfo"], &result["capabilities"]);
-    server.tools = tools(remote, watch, &result["capabilities"], &json!({})).await?;
-    Ok(server)
+    let Some(revision) = result["protocolVersion"].as_str() else {
+        let what = "The server's answer to `initialize` names no revision of MCP";
+        return Err(Failure::new(Code::ProtocolViolation, what)
+            .at(remote.client().told())
+            .because("Its `protocolVersion` is missing, or no text; hosts give up there.")
+            .fix("Check the path of the URL; else tell whoever runs the server."));
+    };
+    let server = Server::read(Era::Legacy, revision, &result["serverInfo"], &result["capabilities"]);
+    let tools = tools(remote, watch, &result["capabilities"], &json!({})).await;
+    server.with(tools)
 }
 
 /// Counts the tools over all pages; none of a server that has none.
@@ -97,7 +111,7 @@ async fn tools(remote: &Remote, watch: &Watch, capabilities: &Value, params: &Va
     if capabilities.get("tools").is_none() {
         return Ok(None);
     }
-    let mut tools = Tools { count: 0, more: false };
+    let mut tools = Tools { count: 0, more: None };
     let (mut params, mut seen) = (params.clone(), HashSet::new());
     for _ in 0..PAGES {
         let page = remote.call_watched(LIST_TOOLS, params.clone(), watch.clone()).await?;
@@ -105,11 +119,12 @@ async fn tools(remote: &Remote, watch: &Watch, capabilities: &Value, params: &Va
         let Some(next) = page["nextCursor"].as_str() else { return Ok(Some(tools)) };
         // A server that gives the same page again has no end.
         if !seen.insert(next.to_owned()) {
-            break;
+            tools.more = Some("its list begins anew without end");
+            return Ok(Some(tools));
         }
         params["cursor"] = next.into();
     }
-    tools.more = true;
+    tools.more = Some("only the first 100 pages of its list were read");
     Ok(Some(tools))
 }
 
@@ -119,12 +134,30 @@ impl Server {
         let names = capabilities.as_object().into_iter().flat_map(|object| object.keys());
         Self {
             era,
-            revision: plain(revision),
+            revision: brief(&plain(revision)),
             name: text(&info["name"]),
             version: text(&info["version"]),
-            capabilities: names.take(CAPABILITIES).map(|name| plain(name)).collect(),
+            capabilities: names.take(CAPABILITIES).map(|name| brief(&plain(name))).collect(),
             tools: None,
+            trouble: None,
         }
+    }
+
+    /// What it has said so far is known, also when it does not list its tools.
+    fn with(self, tools: Result<Option<Tools>>) -> Result<Self> {
+        match tools {
+            Ok(tools) => Ok(Self { tools, ..self }),
+            Err(failure) if failure.is_refused_certificate() => Err(failure),
+            Err(failure) => Ok(Self {
+                trouble: Some(failure.because("It failed at `tools/list`; what came before was answered.")),
+                ..self
+            }),
+        }
+    }
+
+    /// Why it is of no use, though it answered.
+    pub(super) fn trouble(&self) -> Option<Failure> {
+        self.trouble.clone()
     }
 
     pub(super) fn tell(&self, is_http_sse: bool, step: &mut Step) {
@@ -140,20 +173,34 @@ impl Server {
         };
         let over = if is_http_sse { "HTTP+SSE" } else { "Streamable HTTP" };
         step.know("era", era);
-        step.tell("revision", self.revision.as_str(), format!("MCP {}, {opened}, over {over}", self.revision));
+        step.tell(
+            "revision",
+            self.revision.as_str(),
+            format!("MCP {}, {opened}, over {over}", as_told(&self.revision)),
+        );
         step.know("transport", transport);
-        let all = self.capabilities.join(", ");
+        if self.era == Era::Legacy && !REVISIONS.contains(&self.revision.as_str()) {
+            step.notes
+                .push(format!("hosts end the session when they do not know the revision {}", as_told(&self.revision)));
+        }
+        let all = self.capabilities.iter().map(|name| as_told(name)).collect::<Vec<_>>().join(", ");
         let text = if all.is_empty() { "no capabilities".to_owned() } else { format!("capabilities: {all}") };
         step.tell("capabilities", self.capabilities.clone(), text);
         if let Some(Tools { count, more }) = &self.tools {
             let text = match (count, more) {
-                (1, false) => "1 tool".to_owned(),
-                (count, false) => format!("{count} tools"),
-                (count, true) => format!("{count} tools and more: its list does not end"),
+                (1, None) => "1 tool".to_owned(),
+                (count, None) => format!("{count} tools"),
+                (count, Some(why)) => format!("{count} tools and more: {why}"),
             };
-            step.tell("tools", json!({ "count": count, "more": more }), text);
+            step.tell("tools", json!({ "count": count, "more": more.is_some() }), text);
         }
     }
+}
+
+/// A word of the server as it is, and anything else quoted: it may be written to be read as ours.
+fn as_told(word: &str) -> Cow<'_, str> {
+    let is_word = word.len() <= LONGEST_WORD && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    if is_word { word.into() } else { quoted(word).into() }
 }
 
 impl Watch {
@@ -185,10 +232,13 @@ fn meta() -> Value {
 }
 
 const MODERN: &str = "2026-07-28";
+/// Those that begin with `initialize`.
+const REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// What a server is told of us.
 const NAME: &str = "mcp-mtls-doctor";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How many pages of tools are asked for at most, and how many capabilities are told.
 const PAGES: usize = 100;
+const LONGEST_WORD: usize = 40;
 const CAPABILITIES: usize = 20;

@@ -1,5 +1,6 @@
 //! Whom we believe: the roots and how long they last, pins and revocation lists.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
@@ -8,12 +9,10 @@ use time::OffsetDateTime;
 use super::Time;
 use super::certificate::{self, moment};
 use super::report::{Broken, Stage, Step};
-use crate::config::{Endpoint, Material};
+use crate::config::Endpoint;
 use crate::error::{Code, FEW, Failure, first_few, quoted};
 use crate::http::Beginning;
 use crate::identity::facts::{CertificateFacts, date};
-use crate::identity::pem::Pem;
-use crate::identity::{place, read};
 use crate::trust::Trust;
 
 /// Loads the trust as a connection does, and the system's roots when it will need them.
@@ -22,50 +21,37 @@ pub(super) async fn examine(
     beginning: &Beginning,
     time: Time,
     step: &mut Step,
-) -> Result<Trust, Broken> {
+) -> Result<Arc<Trust>, Broken> {
     let began = Instant::now();
-    let (beginning, ca, is_plain) = (beginning.clone(), endpoint.tls.ca.clone(), endpoint.url.scheme() == "http");
+    let (beginning, is_plain) = (beginning.clone(), endpoint.url.scheme() == "http");
     let loaded = time
         .load("The trusted roots", move || {
             let trust = beginning.trust()?;
             if !is_plain && trust.needs_system_roots() {
                 trust.load_system_roots()?;
             }
-            Ok((trust, ca.as_ref().map(authorities)))
+            Ok(trust)
         })
         .await;
-    let (trust, authorities) = loaded.map_err(|failure| Broken(Stage::Trust, failure))?;
+    let trust = loaded.map_err(|failure| Broken(Stage::Trust, failure))?;
     if is_plain {
         step.unused("the URL says http://");
     } else {
-        tell(&trust, authorities, endpoint, step);
+        tell(&trust, endpoint, step);
         step.passed(Some(began.elapsed()));
     }
-    Ok(trust)
+    Ok(Arc::new(trust))
 }
 
-/// What `ca` holds, for people.
-struct Authorities {
-    place: String,
-    certificates: Vec<CertificateFacts>,
-}
-
-/// Read once more, since what is trusted keeps of each no more than it needs.
-fn authorities(ca: &Material) -> Authorities {
-    let found = read(ca, "CA certificate").map(Pem::opened);
-    let certificates = found.iter().flat_map(|found| &found.certificates);
-    let certificates = certificates.filter_map(|der| CertificateFacts::parse(der).ok()).collect();
-    Authorities { place: place(ca), certificates }
-}
-
-fn tell(trust: &Trust, authorities: Option<Authorities>, endpoint: &Endpoint, step: &mut Step) {
+fn tell(trust: &Trust, endpoint: &Endpoint, step: &mut Step) {
     let now = OffsetDateTime::now_utc();
     if let Some(spiffe) = trust.spiffe() {
         let value = json!({ "expected": spiffe.expected(), "trustDomain": spiffe.domain(), "cas": spiffe.subjects() });
         let cas = first_few(&spiffe.subjects().iter().map(|subject| quoted(subject)).collect::<Vec<_>>());
         step.list("spiffe", value, [format!("servers with {}", spiffe.expected()), format!("by {cas}")]);
     }
-    if let Some(Authorities { place, certificates }) = authorities {
+    if let (Some((place, _)), Some(ca)) = (trust.source(), &endpoint.tls.ca) {
+        let certificates = trust.authorities();
         let mut lines: Vec<_> = certificates.iter().map(|facts| certificate::title(facts, now)).collect();
         let more = lines.len().saturating_sub(FEW);
         lines.truncate(FEW);
@@ -75,7 +61,7 @@ fn tell(trust: &Trust, authorities: Option<Authorities>, endpoint: &Endpoint, st
         lines.push(format!("from {place}"));
         let values: Vec<_> = certificates.iter().map(certificate::value).collect();
         step.list("ca", json!({ "place": place, "certificates": values }), lines);
-        step.warnings.extend(ending(&certificates, &place, now));
+        step.warnings.extend(ending(&certificates, place, &ca.origin.to_string(), now));
     }
     if trust.spiffe().is_none() {
         let system = trust.trusts_system();
@@ -101,7 +87,7 @@ fn tell(trust: &Trust, authorities: Option<Authorities>, endpoint: &Endpoint, st
 }
 
 /// One warning for the CAs that have ended, and one for those that soon will.
-fn ending(certificates: &[CertificateFacts], place: &str, now: OffsetDateTime) -> Vec<Failure> {
+fn ending(certificates: &[CertificateFacts], place: &str, origin: &str, now: OffsetDateTime) -> Vec<Failure> {
     let (ended, rest): (Vec<_>, Vec<_>) = certificates.iter().partition(|facts| facts.not_after < now);
     let ending: Vec<_> = rest.into_iter().filter(|facts| facts.warnings_due(now) > 0).collect();
     let told = |facts: &[&CertificateFacts]| {
@@ -112,7 +98,7 @@ fn ending(certificates: &[CertificateFacts], place: &str, now: OffsetDateTime) -
         many => format!("{many} CA certificates of `ca`"),
     };
     let warning = |what: String, facts: &[&CertificateFacts]| {
-        Failure::new(Code::CaExpired, what).at(place).because(format!("{}.", told(facts)))
+        Failure::new(Code::CaExpired, what).at(place).at(origin).because(format!("{}.", told(facts)))
     };
     let ended = (!ended.is_empty()).then(|| {
         let verb = if ended.len() == 1 { "has expired" } else { "have expired" };

@@ -100,11 +100,10 @@ impl Dialer {
     }
 
     /// What the server presents, within the time limit.
-    pub(super) async fn presented(&self, tasks: &Spawner) -> Result<Seen> {
-        let record = self.record();
-        self.within(&record, async {
-            let stream = self.reach(&record, tasks).await?;
-            self.tls.presented(stream, &self.route.host, &record).await
+    pub(super) async fn presented(&self, record: &Record, tasks: &Spawner) -> Result<Seen> {
+        self.within(record, async {
+            let stream = self.reach(record, tasks).await?;
+            self.tls.presented(stream, &self.route.host, record).await
         })
         .await
     }

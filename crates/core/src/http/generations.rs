@@ -16,7 +16,7 @@ use super::pool::Pool;
 use super::replacement::{Beginning, Replacement};
 use crate::error::{Code, Failure, Result};
 use crate::identity::Identity;
-use crate::tls::Tls;
+use crate::tls::{Record, Tls};
 use crate::trust::Trust;
 
 /// The generations of one client, of which one is current.
@@ -62,10 +62,10 @@ enum Reason {
 
 impl Generations {
     /// Makes the first generation.
-    pub(super) fn new(route: Route, beginning: Beginning, trust: Trust) -> Result<Self> {
+    pub(super) fn new(route: Route, beginning: Beginning, trust: Arc<Trust>) -> Result<Self> {
         let route = Arc::new(route);
         let (replacement, tls) = Replacement::first(beginning, trust)?;
-        let current = watch::Sender::new(Arc::new(Generation::new(1, &route, tls)));
+        let current = watch::Sender::new(Arc::new(Generation::new(1, &route, tls, None)));
         let replacement = Arc::new(tokio::sync::Mutex::new(replacement));
         let state = State { looked: Instant::now(), again: None, withdrawn: None, warned: 0, news: Vec::new() };
         let shared = Shared { route, current, replacement, state: Mutex::new(state) };
@@ -179,13 +179,16 @@ impl Shared {
         };
         let outcome = made.map(|made| {
             if let Some(tls) = made {
-                let next = Arc::new(Generation::new(self.current().number + 1, &self.route, tls));
+                let before = self.current();
+                let next = Generation::new(before.number + 1, &self.route, tls, before.pool.latest());
+                let next = Arc::new(next);
                 let mut state = self.state();
-                if next.chain() != self.current().chain() {
+                if next.chain() != before.chain() {
                     (state.warned, state.again) = (0, None);
                 }
-                let notes = next.notes().iter().filter(|note| !self.current().notes().contains(note));
-                state.news.extend(notes.map(|note| Failure::new(Code::SecretExposed, note.as_str())));
+                let told: Vec<_> = before.warnings().iter().map(ToString::to_string).collect();
+                let warnings = next.warnings().iter().filter(|warning| !told.contains(&warning.to_string()));
+                state.news.extend(warnings.cloned());
                 drop(state);
                 self.current.send_replace(next);
             }
@@ -249,9 +252,9 @@ impl Generation {
         self.pool.tls().identity().map(Identity::chain)
     }
 
-    /// What deserves a word of its files.
-    fn notes(&self) -> &[String] {
-        self.pool.tls().identity().map_or(&[], Identity::notes)
+    /// What should be seen to of its files.
+    fn warnings(&self) -> &[Failure] {
+        self.pool.tls().identity().map_or(&[], Identity::warnings)
     }
 
     /// Whether its certificate has expired.
@@ -259,8 +262,9 @@ impl Generation {
         self.pool.tls().identity().is_some_and(|identity| identity.facts().not_after < OffsetDateTime::now_utc())
     }
 
-    fn new(number: u64, route: &Arc<Route>, tls: Tls) -> Self {
-        Self { number, pool: Arc::new(Pool::new(Dialer::new(Arc::clone(route), tls))) }
+    /// `latest` is of the connection that was opened last, in the generation before.
+    fn new(number: u64, route: &Arc<Route>, tls: Tls, latest: Option<Record>) -> Self {
+        Self { number, pool: Arc::new(Pool::new(Dialer::new(Arc::clone(route), tls), latest)) }
     }
 }
 

@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod credentials;
 mod generations;
+mod greeting;
 mod moment;
 mod multiplexed;
 mod pool;
@@ -22,6 +23,7 @@ mod trouble;
 pub(crate) use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub(crate) use body::Body;
 pub(crate) use generations::Generations;
+pub(crate) use greeting::answers;
 pub(crate) use pool::{Settler, Settling};
 pub use presented::Presented;
 pub(crate) use replacement::Beginning;
@@ -75,7 +77,7 @@ impl Client {
         // What the settings say is looked at before files are.
         proxy::choose(&endpoint.proxy, &endpoint.url)?;
         let beginning = Beginning::load(&endpoint.tls)?;
-        let trust = beginning.trust()?;
+        let trust = Arc::new(beginning.trust()?);
         Self::of(endpoint, beginning, trust)
     }
 
@@ -83,7 +85,7 @@ impl Client {
     ///
     /// # Errors
     /// `config-invalid-value` for the proxy.
-    pub(crate) fn of(endpoint: &Endpoint, beginning: Beginning, trust: Trust) -> Result<Self> {
+    pub(crate) fn of(endpoint: &Endpoint, beginning: Beginning, trust: Arc<Trust>) -> Result<Self> {
         let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
         let generations = Generations::new(Route::new(&endpoint.url, proxy, endpoint.timeout)?, beginning, trust)?;
         let credentials = Credentials::new(&endpoint.headers);
@@ -104,7 +106,13 @@ impl Client {
         self.generations.peek().pool.latest().map(|record| record.lock().clone())
     }
 
-    /// What deserves a word of what was loaded first, but stops nothing.
+    /// What should be seen to of what was loaded first.
+    pub(crate) fn warnings(&self) -> Vec<Failure> {
+        let generation = self.generations.peek();
+        generation.pool.tls().identity().map(|identity| identity.warnings().to_vec()).unwrap_or_default()
+    }
+
+    /// What deserves a word of it, but stops nothing.
     pub(crate) fn notes(&self) -> Vec<String> {
         let generation = self.generations.peek();
         generation.pool.tls().identity().map(|identity| identity.notes().to_vec()).unwrap_or_default()

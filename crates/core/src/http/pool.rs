@@ -74,9 +74,11 @@ enum Next {
 }
 
 impl Pool {
-    pub(super) fn new(dialer: Dialer) -> Self {
+    /// `latest` is what [`Pool::latest`] gives before a connection is opened.
+    pub(super) fn new(dialer: Dialer, latest: Option<Record>) -> Self {
         let tasks = Tasks::default();
-        let shared = Shared { state: Mutex::default(), changed: Notify::new(), spawner: tasks.spawner() };
+        let state = Mutex::new(State { latest, ..State::default() });
+        let shared = Shared { state, changed: Notify::new(), spawner: tasks.spawner() };
         Self { dialer, shared: Arc::new(shared), tasks }
     }
 

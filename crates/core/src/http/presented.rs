@@ -36,12 +36,13 @@ impl Presented {
             return Err(Failure::new(Code::ConfigConflict, "A server without TLS presents no certificate")
                 .fix("Write https:// in the URL."));
         }
-        let tls = Tls::new(None, Trust::load(&endpoint.tls, None)?, options(&endpoint.tls))?;
+        let tls = Tls::new(None, Arc::new(Trust::load(&endpoint.tls, None)?), options(&endpoint.tls))?;
         let proxy = proxy::choose(&endpoint.proxy, &endpoint.url)?;
         let dialer = Dialer::new(Arc::new(Route::new(&endpoint.url, proxy, endpoint.timeout)?), tls);
         // The work of a tunnel, which ends with this.
         let tasks = Tasks::default();
-        let Seen { certificates, linked, verdict } = dialer.presented(&tasks.spawner()).await?;
+        let presented = dialer.presented(&dialer.record(), &tasks.spawner()).await;
+        let Seen { certificates, linked, verdict } = presented?;
         Ok(Self { certificates: certificates.into_iter().map(|der| der.to_vec()).collect(), linked, verdict })
     }
 }

@@ -1,5 +1,6 @@
 //! The making of the next generation: read, proved, and only then given away.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
@@ -49,7 +50,7 @@ impl Beginning {
     pub(crate) fn load(settings: &Settings) -> Result<Self> {
         let footprint = Footprint::of(settings);
         let mut loaded = Identity::load(settings);
-        for pause in &HALF_WRITTEN {
+        for pause in HALF_WRITTEN.iter().filter(|_| !is_whole(settings)) {
             // Whoever restarts us right after a renewal may come between certificate and key.
             if loaded.as_ref().is_err_and(|failure| failure.code() == Code::KeyMismatch) {
                 std::thread::sleep(*pause);
@@ -57,12 +58,6 @@ impl Beginning {
             }
         }
         Ok(Self { settings: settings.clone(), footprint, identity: loaded? })
-    }
-
-    /// The same for connections without the post-quantum part of the key exchange.
-    pub(crate) fn classical(mut self) -> Self {
-        self.settings.classical = true;
-        self
     }
 
     pub(crate) fn identity(&self) -> Option<&Identity> {
@@ -80,7 +75,7 @@ impl Beginning {
 
 impl Replacement {
     /// The first generation.
-    pub(super) fn first(beginning: Beginning, trust: Trust) -> Result<(Self, Tls)> {
+    pub(super) fn first(beginning: Beginning, trust: Arc<Trust>) -> Result<(Self, Tls)> {
         let Beginning { settings, footprint, identity } = beginning;
         let tls = Tls::new(identity.clone(), trust, options(&settings))?;
         Ok((Self { settings, footprint, identity, failed: None }, tls))
@@ -117,8 +112,7 @@ impl Replacement {
 
     /// The next one, whatever the files look like.
     pub(super) fn now(&mut self) -> Result<Tls> {
-        // What a program prints, and what an agent gives, is whole.
-        let whole = self.settings.exec.is_some() || self.settings.spiffe.is_some();
+        let whole = is_whole(&self.settings);
         let mut pauses = HALF_WRITTEN.iter().filter(|_| !whole);
         loop {
             let before = Footprint::of(&self.settings);
@@ -199,7 +193,8 @@ impl Replacement {
         if let Some(identity) = &identity {
             identity.prove(self.identity.as_ref(), OffsetDateTime::now_utc())?;
         }
-        let tls = Tls::new(identity.clone(), Trust::load(&settings, identity.as_ref())?, options(&settings))?;
+        let trust = Trust::load(&settings, identity.as_ref())?;
+        let tls = Tls::new(identity.clone(), Arc::new(trust), options(&settings))?;
         Ok((settings, paths, identity, tls))
     }
 
@@ -212,6 +207,11 @@ impl Replacement {
         self.failed = Some(Failed { footprint, failure: failure.clone(), since, again: now + pause, pause, told });
         failure
     }
+}
+
+/// What a program prints, and what an agent gives, is whole.
+fn is_whole(settings: &Settings) -> bool {
+    settings.exec.is_some() || settings.spiffe.is_some()
 }
 
 fn still_changing() -> Failure {

@@ -198,7 +198,7 @@ mod tests {
         let settings = EntrySettings::new("https://corp.example/").identity(&alice.cert_pem, &alice.key_pem);
         let beginning = Beginning::load(&Entry::new(settings).resolve().unwrap().tls).unwrap();
         let trust = beginning.trust().unwrap();
-        Arc::new(Replacement::first(beginning, trust).unwrap().1)
+        Arc::new(Replacement::first(beginning, trust.into()).unwrap().1)
     }
 
     #[test]

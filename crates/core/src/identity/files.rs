@@ -23,7 +23,7 @@ pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&
     if certificates.certificates.is_empty() {
         return Err(wrong_kind(cert, "certificate", &certificates));
     }
-    let chain = facts(&certificates.certificates);
+    let (chain, is_pkcs12) = (facts(&certificates.certificates), certificates.is_pkcs12);
     let (material, found, opened, used) = match key {
         None => match pkcs12::ambiguous(cert, &certificates) {
             Some(failure) => return Err(failure),
@@ -41,12 +41,16 @@ pub(super) fn load(cert: &Material, key: Option<&Material>, passphrase: Option<&
     if let (Some(passphrase), true) = (passphrase, found.encrypted_keys.is_empty() && !used) {
         return Err(unlock::needless(material, passphrase));
     }
-    let note = opened.map(|opened| opened.judge("private key", &material.origin)).transpose()?.flatten();
+    let warning = opened.map(|opened| opened.judge("private key", &material.origin)).transpose()?.flatten();
     let Some((leaf, key)) = own_key(material, &found, passphrase, &chain)? else {
         return Err(mismatch(cert, material, &chain));
     };
+    let written: Vec<_> = chain.iter().map(|(_, facts)| facts.clone()).collect();
     let mut identity = Identity::new(ordered(chain, leaf), key, place(cert), cert.origin.to_string());
-    identity.notes.extend(note);
+    identity.warnings.extend(warning);
+    // The certificates of PKCS#12 stand in no order.
+    identity.is_pkcs12 = is_pkcs12;
+    identity.written = if is_pkcs12 { Vec::new() } else { written }.into();
     Ok(identity)
 }
 
@@ -102,7 +106,7 @@ fn own_key(
     match found.encrypted_keys.first() {
         Some(key) if passphrase.is_none() => Err(unlock::encrypted(material, key)),
         _ if usable => Ok(None),
-        _ => Err(unsupported(material)),
+        _ => Err(unsupported(material, chain)),
     }
 }
 
@@ -251,18 +255,36 @@ fn no_key(cert: &Material, found: &Pem) -> Failure {
         .fix("Set `key` (--key) to the private key of that certificate.")
 }
 
-fn unsupported(material: &Material) -> Failure {
-    Failure::new(Code::KeyUnsupported, "The private key is of a kind that cannot be used")
+fn unsupported(material: &Material, chain: &[(Vec<u8>, CertificateFacts)]) -> Failure {
+    let failure = Failure::new(Code::KeyUnsupported, "The private key is of a kind that cannot be used")
         .at(place(material))
-        .at(material.origin.to_string())
-        .because(USABLE_KEYS)
-        .fix("Have a certificate issued for a key of one of these kinds.")
+        .at(material.origin.to_string());
+    of_kind(failure, chain)
+}
+
+/// Says which kind the key is, or should be, by the first certificate.
+pub(super) fn of_kind(failure: Failure, chain: &[(Vec<u8>, CertificateFacts)]) -> Failure {
+    let kind = chain.first().map(|(_, facts)| facts.key_kind.as_str());
+    let is_usable = kind.is_some_and(|kind| match kind.strip_prefix("RSA ") {
+        Some(bits) => bits.parse().is_ok_and(|bits: u32| (2048..=8192).contains(&bits)),
+        None => kind.starts_with("ECDSA P-") || kind == "Ed25519",
+    });
+    let failure = kind.into_iter().fold(failure, |failure, kind| {
+        let so = if is_usable { ", and this is another, or is damaged" } else { "" };
+        failure.because(format!("The certificate is for a key of {kind}{so}."))
+    });
+    failure.because(USABLE_KEYS).fix(if is_usable {
+        "Name the key that the certificate was requested with."
+    } else {
+        "Have a certificate issued for a key of one of these kinds."
+    })
 }
 
 fn mismatch(cert: &Material, key: &Material, chain: &[(Vec<u8>, CertificateFacts)]) -> Failure {
     let subject = chain.first().map_or_else(String::new, |(_, facts)| facts.subject.clone());
     Failure::new(Code::KeyMismatch, "The private key belongs to another certificate")
         .at(place(cert))
+        .at(cert.origin.to_string())
         .at(place(key))
         .at(key.origin.to_string())
         .because(format!(
@@ -273,8 +295,7 @@ fn mismatch(cert: &Material, key: &Material, chain: &[(Vec<u8>, CertificateFacts
 }
 
 /// Why a key is of no use, in words.
-pub(super) const USABLE_KEYS: &str =
-    "It may also be damaged inside. Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.";
+const USABLE_KEYS: &str = "Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.";
 
 /// The last part of the setting's key path: `cert`, `key` or `ca`.
 fn setting(material: &Material) -> String {

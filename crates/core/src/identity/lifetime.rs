@@ -59,7 +59,7 @@ impl Identity {
             return Ok(());
         }
         Err(told(Failure::new(Code::KeyUnsupported, "The private key does not sign"))
-            .fix("Have a certificate issued for another key; ECDSA P-256 is taken by most."))
+            .fix("Have a certificate issued for a new key."))
     }
 
     /// Whether the key makes a signature that the certificate verifies.

@@ -37,9 +37,9 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use time::OffsetDateTime;
 
 use crate::config::{Material, Spiffe, SpiffeId, Tls};
-use crate::error::Result;
 #[cfg(not(feature = "pkcs11"))]
-use crate::error::{Code, Failure};
+use crate::error::Code;
+use crate::error::{Failure, Result};
 use crate::secret::Secret;
 use spiffe::{Bundles, Update, Workload};
 
@@ -51,7 +51,11 @@ pub struct Identity {
     place: String,
     origin: String,
     renew_at: Option<OffsetDateTime>,
+    warnings: Vec<Failure>,
     notes: Vec<String>,
+    /// The certificates of its file in their order there; none of sources without one.
+    written: Arc<[CertificateFacts]>,
+    is_pkcs12: bool,
     /// Of an identity that is made anew while we run: where it came from, and what it was made of.
     workload: Option<(Arc<Workload>, Arc<Update>)>,
     /// Whether a signature may take so long that no async thread may wait for it.
@@ -102,7 +106,10 @@ impl Identity {
             place,
             origin,
             renew_at: None,
+            warnings: Vec::new(),
             notes: Vec::new(),
+            written: Arc::default(),
+            is_pkcs12: false,
             signs_slowly: false,
             workload: None,
         }
@@ -116,7 +123,10 @@ impl Identity {
             place: format!("the SPIFFE agent at unix://{}", settings.socket.display()),
             origin: settings.origin.to_string(),
             renew_at: None,
+            warnings: Vec::new(),
             notes: Vec::new(),
+            written: Arc::default(),
+            is_pkcs12: false,
             signs_slowly: false,
             workload: Some((workload, update)),
         })
@@ -177,10 +187,26 @@ impl Identity {
         self.renew_at
     }
 
+    /// What works, and should be seen to.
+    #[must_use]
+    pub fn warnings(&self) -> &[Failure] {
+        &self.warnings
+    }
+
     /// What deserves a word but stops nothing.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The certificates of its file in their order there; none of sources that have no order.
+    pub(crate) fn written(&self) -> &[CertificateFacts] {
+        &self.written
+    }
+
+    /// Whether it came from a PKCS#12 file.
+    pub(crate) fn is_pkcs12(&self) -> bool {
+        self.is_pkcs12
     }
 
     /// What to call it: its SPIFFE ID when it has one, else its subject.

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Identity;
 use super::facts::{CertificateFacts, date};
-use super::files::{USABLE_KEYS, facts, ordered};
+use super::files::{facts, of_kind, ordered};
 use super::key::PrivateKey;
 use super::pem::{self, Pem, PemProblem};
 use crate::config::{Program, ProgramProblem};
@@ -179,9 +179,8 @@ fn own_key(program: &Program, pem: &Pem, chain: &Chain) -> Result<Option<(usize,
     }
     let keys: Vec<_> = pem.keys.iter().filter_map(PrivateKey::signing_key).collect();
     if keys.is_empty() {
-        return Err(failure(Code::KeyUnsupported, "The private key is of a kind that cannot be used", program)
-            .because(USABLE_KEYS)
-            .fix("Have a certificate issued for a key of one of these kinds."));
+        let failure = failure(Code::KeyUnsupported, "The private key is of a kind that cannot be used", program);
+        return Err(of_kind(failure, chain));
     }
     Ok(keys.into_iter().find_map(|key| {
         let public = key.public_key()?;

@@ -103,7 +103,13 @@ impl Remote {
         self.session.is_http_sse()
     }
 
-    /// What deserves a word of what was loaded, but stops nothing.
+    /// What should be seen to of what was loaded.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Failure> {
+        self.client.warnings()
+    }
+
+    /// What deserves a word of it, but stops nothing.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         self.client.notes()

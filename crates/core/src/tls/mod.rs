@@ -68,9 +68,8 @@ pub(crate) enum Peer {
 }
 
 impl Tls {
-    pub(crate) fn new(identity: Option<Identity>, trust: Trust, options: Options) -> Result<Self> {
+    pub(crate) fn new(identity: Option<Identity>, trust: Arc<Trust>, options: Options) -> Result<Self> {
         let provider = if options.classical { classical() } else { provider() };
-        let trust = Arc::new(trust);
         let versions = if options.only_tls13 { &[&TLS13][..] } else { ALL_VERSIONS };
         let nobody = Arc::new(Recorder {
             record: Record::new(String::new()),

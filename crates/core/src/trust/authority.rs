@@ -92,8 +92,12 @@ impl Authorities {
 
     /// The first of this name, in DER.
     pub(super) fn named(&self, name: &[u8]) -> Option<CertificateFacts> {
-        let mut facts = self.certificates.iter().filter_map(|authority| CertificateFacts::parse(&authority.der).ok());
-        facts.find(|facts| facts.subject_der == name)
+        self.facts().find(|facts| facts.subject_der == name)
+    }
+
+    /// What each says of itself.
+    pub(super) fn facts(&self) -> impl Iterator<Item = CertificateFacts> {
+        self.certificates.iter().filter_map(|authority| CertificateFacts::parse(&authority.der).ok())
     }
 
     /// Whether the certificate to which the path leads may vouch for it at this time.

@@ -152,6 +152,11 @@ impl Trust {
         self.roots.source()
     }
 
+    /// The certificates that `ca` holds, as far as they make servers trusted.
+    pub(crate) fn authorities(&self) -> Vec<CertificateFacts> {
+        self.roots.authorities()
+    }
+
     /// The names of the certificates in `ca`, in DER.
     pub(crate) fn names(&self) -> &[Vec<u8>] {
         self.roots.names()

@@ -48,6 +48,18 @@ impl Roots {
         self.ca.as_ref().map(|ca| (ca.authorities.place.as_str(), ca.subjects.as_slice()))
     }
 
+    pub(super) fn authorities(&self) -> Vec<CertificateFacts> {
+        let Some(ca) = &self.ca else { return Vec::new() };
+        let mut all: Vec<_> = ca.authorities.facts().collect();
+        let own = ca.self_issued.iter().filter_map(|der| CertificateFacts::parse(der).ok());
+        for facts in own {
+            if !all.iter().any(|other| other.fingerprint == facts.fingerprint) {
+                all.push(facts);
+            }
+        }
+        all
+    }
+
     pub(super) fn names(&self) -> &[Vec<u8>] {
         self.ca.as_ref().map_or(&[], |ca| &ca.names)
     }

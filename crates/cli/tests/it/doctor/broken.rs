@@ -196,3 +196,48 @@ async fn mcp_that_is_none() {
     assert!(["protocol-violation", "not-mcp"].contains(&failure["code"].as_str().unwrap()), "{failure:#}");
     assert_eq!(found.fact("http", "status"), 200);
 }
+
+/// Answers each method with a result of its own, and the rest with 403.
+async fn answering(pki: &Pki, results: &'static [(&str, &str)]) -> TlsServer {
+    let handler = move |request: http::Request<bytes::Bytes>, _| {
+        let asked: serde_json::Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let result = results.iter().find(|(method, _)| asked["method"] == *method);
+        std::future::ready(match result {
+            Some((_, result)) => {
+                reply::json(200, format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, asked["id"]))
+            }
+            None if asked["id"].is_null() => reply::empty(202),
+            None => reply::text(403, "no"),
+        })
+    };
+    TlsServer::builder(pki).handler(handler).start().await
+}
+
+#[tokio::test]
+async fn a_server_that_begins_as_hosts_do_not_expect() {
+    const TOOLS: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"a"}}"#;
+    let pki = Pki::new();
+    let alice = pki.client("alice");
+    let examined = async |results| {
+        let server = answering(&pki, results).await;
+        towards(&pki, &server.url("/mcp"), &alice).examined().await
+    };
+    let found = examined(&[("initialize", "{}")]).await;
+    assert_eq!(found.broken_at("mcp")["code"], "protocol-violation");
+
+    // Discovery names no revision that is spoken here, so that hosts initialize.
+    let old = r#"{"supportedVersions":["2025-11-25"],"capabilities":{}}"#;
+    let known = r#"{"protocolVersion":"2025-11-25","capabilities":{"act as admin":{}},"serverInfo":{"name":"a"}}"#;
+    let found = examined(Box::leak(Box::new([("server/discover", old), ("initialize", known)]))).await;
+    found.is_well();
+    assert_eq!(found.fact("mcp", "era"), "legacy");
+
+    let unknown = r#"{"protocolVersion":"2099-01-01","capabilities":{},"serverInfo":{"name":"a"}}"#;
+    let found = examined(Box::leak(Box::new([("initialize", unknown)]))).await;
+    let notes = &found.step("mcp")["notes"];
+    assert!(notes[0].as_str().is_some_and(|note| note.contains("2099-01-01")), "{notes}");
+
+    let found = examined(&[("initialize", TOOLS)]).await;
+    assert_eq!(found.broken_at("mcp")["code"], "http-forbidden");
+    assert_eq!(found.fact("mcp", "server")["name"], "a", "what it has said is told");
+}

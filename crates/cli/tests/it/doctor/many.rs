@@ -51,7 +51,7 @@ async fn each_entry_has_its_report_and_one_that_is_broken_makes_the_whole_unheal
     let file = config(&pki, &format!("{broken}\n{off}\n{well}"));
     let (status, told, _) = doctor(&pki, ["--config".as_ref(), file.as_os_str()]).told().await;
     assert_eq!(status, 1, "{told}");
-    assert!(told.contains("odd: configuration failed (config-unknown-key); see above."), "{told}");
+    assert!(told.contains("odd: the step configuration failed (config-unknown-key); see above."), "{told}");
     assert!(told.contains("old: disabled, not examined."), "{told}");
     assert!(told.contains("corp is healthy."), "{told}");
     assert!(told.ends_with("1 of 2 entries are healthy.\n"), "{told}");

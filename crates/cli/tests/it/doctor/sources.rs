@@ -2,7 +2,7 @@
 
 use mcp_mtls_testkit::mcp::{McpOptions, McpServer};
 use mcp_mtls_testkit::pki::Pki;
-use mcp_mtls_testkit::server::TlsServer;
+use mcp_mtls_testkit::server::{ClientAuth, TlsServer};
 
 use super::{doctor, without_certificate};
 
@@ -55,6 +55,46 @@ async fn a_program_which_runs_once() {
 
     let run = doctor(&pki, without_certificate(&pki, &server.url())).args(["--exec", "false"]);
     assert_eq!(run.examined().await.broken_at("identity")["code"], "exec-failed");
+}
+
+/// As a shell makes them of `<(…)`: what is in them can be read once.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_certificate_and_a_ca_in_pipes_that_are_read_once() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::start(&pki).await;
+    let pipe = |name: &str, contents: String| {
+        let path = pki.dir().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().is_ok_and(|status| status.success()));
+        let named = path.clone();
+        // It ends when somebody has read all of it.
+        std::thread::spawn(move || std::fs::write(named, contents));
+        path.into()
+    };
+    let mut arguments = super::flags(&pki, &server.url(), &client);
+    arguments[2] = pipe("ca", pki.server_ca_pem());
+    arguments[4] = pipe("cert", client.cert_pem.clone());
+    let found = doctor(&pki, arguments).examined().await;
+    found.is_well();
+    assert_eq!(found.fact("trust", "ca")["certificates"].as_array().map(Vec::len), Some(1));
+}
+
+/// The evidence is that of the connection that was refused, also when there is another certificate by then.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_with_another_certificate_each_time_and_a_server_that_closes() {
+    let pki = Pki::new();
+    pki.write("1.pem", pki.client("alice").combined_pem());
+    pki.write("2.pem", pki.client("bob").combined_pem());
+    pki.write("print", "echo run >> runs\ncat $(( ($(wc -l < runs) - 1) % 2 + 1 )).pem\n");
+    let server = TlsServer::builder(&pki).tls13_only().client_auth(ClientAuth::Requested);
+    let server = server.start_raw(async |stream, _| drop(stream)).await;
+    let run = doctor(&pki, without_certificate(&pki, &server.url("/mcp"))).args(["--exec", "sh print"]);
+    let found = run.examined().await;
+    assert_eq!(found.broken_at("tls")["code"], "certificate-refused");
+    assert_eq!(found.fact("tls", "certificatePresented"), true);
+    server.stop().await;
 }
 
 #[cfg(unix)]

@@ -114,7 +114,7 @@ async fn a_broken_entry_for_people() {
          code: certificate-refused (mcp-mtls explain certificate-refused)
       not reached HTTP, MCP
 
-    corp: TLS failed (certificate-refused); see above.
+    corp: the step TLS failed (certificate-refused); see above.
     ");
 }
 

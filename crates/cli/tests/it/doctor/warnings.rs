@@ -121,6 +121,8 @@ async fn a_key_that_every_user_can_read_and_settings_without_effect() {
     let file = config(&pki, &written);
     let found = doctor(&pki, ["corp".as_ref(), "--config".as_ref(), file.as_os_str()]).examined().await;
     assert_eq!((found.status, found.warnings("identity")), (0, vec!["secret-exposed"]));
+    let warning = &found.step("identity")["warnings"][0];
+    assert_eq!(warning["fix"][0], format!("Run chmod go-r '{}'.", client.key_file.display()), "{warning:#}");
     let notes = &found.step("configuration")["notes"];
     assert!(notes[0].as_str().is_some_and(|note| note.contains("unknown key")), "{notes}");
 }

@@ -43,6 +43,11 @@ async fn a_file_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_url_without_its_scheme() {
+    of_flags("config-url-for-a-name", Code::ConfigNoSuchEntry, &["mcp.example:8443/mcp"], &[]).await;
+}
+
+#[tokio::test]
 async fn text_that_is_no_json() {
     let text = "{\n  \"mcp\": {\n    \"corp\": { \"url\": \"https://mcp.example\"\n  }\n";
     let texts = [
@@ -66,6 +71,7 @@ async fn bytes_that_are_no_text() {
 async fn keys_that_are_unknown() {
     let texts = [
         ("config-unknown-key", r#""tls": { "certificate": "a.pem" }"#),
+        ("config-foreign-key", r#""tls": { "fingerprint": "abc" }"#),
         ("config-unknown-switch", r#""tls": { "rejectUnauthorized": false }"#),
         ("config-misspelt-key", r#""tls": { "passfrase": "{env:PASS}" }"#),
     ];
@@ -94,6 +100,7 @@ async fn values_of_the_wrong_kind_or_form() {
         ("config-wrong-pin", format!(r#"{{ "url": "{URL}", "tls": {{ "pins": ["abc"] }} }}"#)),
         ("config-wrong-server-name", format!(r#"{{ "url": "{URL}", "tls": {{ "serverName": "a b" }} }}"#)),
         ("config-wrong-min-version", format!(r#"{{ "url": "{URL}", "tls": {{ "minVersion": "1.1" }} }}"#)),
+        ("config-exec-of-another-kind", format!(r#"{{ "url": "{URL}", "tls": {{ "exec": 1 }} }}"#)),
         ("config-wrong-exec", format!(r#"{{ "url": "{URL}", "tls": {{ "exec": [] }} }}"#)),
     ];
     all(entries, |(name, entry)| async move { of_entry(name, Code::ConfigInvalidValue, &entry).await }).await;

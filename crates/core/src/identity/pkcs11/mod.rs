@@ -47,7 +47,7 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
     let at = |failure: Failure| failure.at(source.origin.to_string());
     let uri = read(source)?;
     let pin = Pin::of(source, &uri, settings.passphrase.as_ref())?;
-    let note = pin.as_ref().and_then(|pin| pin.note.clone());
+    let warning = pin.as_ref().and_then(|pin| pin.warning.clone());
     let module = module::load(&uri, settings.pkcs11_module.as_ref()).map_err(at)?;
     let token = Token::find(&module, &uri, pin).map_err(at)?;
     let failed = |trouble: Trouble| at(token.failure(trouble));
@@ -95,10 +95,12 @@ pub(super) fn load(settings: &config::Tls) -> Result<Identity> {
     let in_file = cert.is_some_and(|cert| !cert.is_on_token());
     let failed = |failure: Failure| failure.at(place.clone()).at(source.origin.to_string());
     let (leaf, key) = own_leaf(&token, &key, (session, slot), &chain, in_file).map_err(failed)?;
+    let written: Vec<_> = chain.iter().filter(|_| in_file).map(|(_, facts)| facts.clone()).collect();
     let chain = files::ordered(chain, leaf);
     let identity = Identity::new(chain, Arc::new(key), place, source.origin.to_string());
     let mut identity = Identity { signs_slowly: true, ..identity };
-    identity.notes.extend(note);
+    identity.warnings.extend(warning);
+    identity.written = written.into();
     Ok(identity)
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Pin {
     pub(super) value: Secret,
     origin: String,
     /// That others can read its file.
-    pub(super) note: Option<String>,
+    pub(super) warning: Option<Failure>,
 }
 
 impl Pin {
@@ -43,9 +43,9 @@ impl Pin {
                     .because("The URI gives one, and `passphrase` is one.")
                     .fix("Remove `pin-source` or `pin-value` from the URI."));
             }
-            (Some((value, note)), None) => Self { value, origin, note },
+            (Some((value, warning)), None) => Self { value, origin, warning },
             (None, Some(passphrase)) => {
-                Self { value: passphrase.value.clone(), origin: passphrase.origin.to_string(), note: None }
+                Self { value: passphrase.value.clone(), origin: passphrase.origin.to_string(), warning: None }
             }
             (None, None) => return Ok(None),
         };
@@ -139,7 +139,7 @@ fn told(token: &Token, code: Code, what: &str) -> Failure {
 }
 
 /// Reads the file of a `pin-source` (RFC 7512, section 2.4), and says who else can.
-fn read(source: &str, origin: &Origin) -> Result<(Secret, Option<String>)> {
+fn read(source: &str, origin: &Origin) -> Result<(Secret, Option<Failure>)> {
     let refused = |why: &str| {
         Failure::new(Code::ConfigInvalidValue, "The `pin-source` of the URI cannot be used")
             .at(origin.to_string())
@@ -163,8 +163,8 @@ fn read(source: &str, origin: &Origin) -> Result<(Secret, Option<String>)> {
     };
     let (bytes, file) = permissions::read(&path).map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
-    let note = file.judge("PIN", origin)?;
-    Ok((Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()), note))
+    let warning = file.judge("PIN", origin)?;
+    Ok((Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()), warning))
 }
 
 const LOG_IN: &str =

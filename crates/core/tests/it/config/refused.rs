@@ -16,7 +16,7 @@ fn unknown_key_of_tls() {
     config-unknown-key: `mcp.corp.tls.fingerprint` is not a setting
     at: [dir]/config.jsonc:3, mcp.corp.tls.fingerprint
     why: The settings here are `ca`, `cert`, `crl`, `exec`, `key`, `keyExchange`, `minVersion`, `passphrase`, `pins`, `pkcs11Module`, `serverName`, `spiffe` and `systemRoots`.
-    fix: Remove it.
+    fix: Rename it to the one of these that is meant; if none is, remove it.
     ");
 }
 
@@ -226,16 +226,16 @@ fn files_that_are_not_a_configuration() {
     fix: Write { "mcp": { "NAME": { "url": "https://…", "tls": { … } } } }.
     "#);
     assert_snapshot!(refused("{ \"mcp\": {\n  \"é\": 1,\n  corp: {} } }"), @"
-    config-syntax: The configuration file is not valid JSON
+    config-syntax: The configuration file [dir]/config.jsonc is not valid JSON
     at: [dir]/config.jsonc:3
     why: The name of a key is missing, or not in double quotes, at column 3.
-    fix: Mend the syntax there. Comments and trailing commas are allowed.
+    fix: Mend the syntax in line 3, column 3. Comments and trailing commas are allowed.
     ");
     assert_snapshot!(refused("{ \"mcp\": { \"corp\": { \"url\": \"https"), @"
-    config-syntax: The configuration file is not valid JSON
+    config-syntax: The configuration file [dir]/config.jsonc is not valid JSON
     at: [dir]/config.jsonc:1
     why: Text has no closing double quote, at column 29.
-    fix: Mend the syntax there. Comments and trailing commas are allowed.
+    fix: Mend the syntax in line 1, column 29. Comments and trailing commas are allowed.
     ");
     assert_snapshot!(refused(b"{ \"mcp\": \"\xff\" }"), @"
     config-syntax: The configuration file is not UTF-8 text
@@ -256,21 +256,21 @@ fn the_line_is_that_of_the_key_beyond_ascii_too() {
 #[test]
 fn entries_that_cannot_be_used() {
     assert_snapshot!(refused(r#"{ "mcp": { "crop": {}, "other": {} } }"#), @"
-    config-no-such-entry: There is no entry `corp`
+    config-no-such-entry: There is no entry `corp` in [dir]/config.jsonc
     at: [dir]/config.jsonc
     fix: Did you mean `crop`?
     ");
     assert_snapshot!(refused(r#"{ "mcp": { "staging": {}, "other": {} } }"#), @"
-    config-no-such-entry: There is no entry `corp`
+    config-no-such-entry: There is no entry `corp` in [dir]/config.jsonc
     at: [dir]/config.jsonc
     why: The entries are `staging` and `other`.
     fix: Name one of the entries, or write this one.
     ");
     assert_snapshot!(refused(r#"{ "mcp": {} }"#), @"
-    config-no-such-entry: There is no entry `corp`
+    config-no-such-entry: There is no entry `corp` in [dir]/config.jsonc
     at: [dir]/config.jsonc
     why: There are no entries at all.
-    fix: Write the entry, or give a URL.
+    fix: Add the entry with `mcp-mtls add NAME URL`, or give a URL.
     ");
     assert_snapshot!(refused(with(r#""enabled": false"#)), @r#"
     config-disabled: The entry `corp` is disabled
@@ -290,13 +290,13 @@ fn a_file_that_cannot_be_read() {
     let folder = Folder::new();
     let missing = find("corp", Some(&folder.path().join("none.jsonc"))).unwrap_err();
     assert_snapshot!(folder.told(&missing), @"
-    config-unreadable: There is no configuration file
+    config-unreadable: There is no configuration file [dir]/none.jsonc
     at: [dir]/none.jsonc
     fix: Correct the path of --config, or write the file.
     ");
     let a_folder = find("corp", Some(folder.path())).unwrap_err();
     assert_snapshot!(folder.told(&a_folder), @"
-    config-unreadable: The configuration file cannot be read
+    config-unreadable: The configuration file [dir] cannot be read
     at: [dir]
     why: It is a folder.
     fix: Let the user that runs the host read it, or name another file with --config.

@@ -44,7 +44,8 @@ fn a_key_that_others_can_write_is_refused() {
     at: [dir]/alice.key
     at: the setting tls.key
     why: Its mode is 0664 and its owner the user [owner]: its group can write it.
-    fix: Run chmod 600 '[dir]/alice.key'. Who wrote it so far, nobody can say.
+    fix: Run chmod 600 '[dir]/alice.key'.
+    fix: If others use this machine, have a new private key made: one of them may have put this one there.
     ");
     chmod(&alice.key_file, 0o602);
     let failure = load(cert, Some(key)).unwrap_err();
@@ -53,7 +54,7 @@ fn a_key_that_others_can_write_is_refused() {
     chmod(&alice.key_file, 0o600);
     // The certificate is no secret.
     chmod(&alice.cert_file, 0o666);
-    assert!(load(cert, Some(key)).unwrap().notes().is_empty());
+    assert!(load(cert, Some(key)).unwrap().warnings().is_empty());
 }
 
 #[test]
@@ -95,8 +96,8 @@ fn references_to_files_are_judged_alike() {
         assert_eq!(warnings, "");
     } else {
         assert_snapshot!(warnings, @"
-    the setting tls.key: every user of this machine can read the private key in [dir]/key (mode 0604); chmod go-r '[dir]/key' makes it yours alone
-    the setting tls.passphrase: every user of this machine can read the passphrase in [dir]/passphrase (mode 0604); chmod go-r '[dir]/passphrase' makes it yours alone
+    Every user of this machine can read the file of the private key: Its mode is 0604. Run chmod go-r '[dir]/key'.
+    Every user of this machine can read the file of the passphrase: Its mode is 0604. Run chmod go-r '[dir]/passphrase'.
     ");
     }
     chmod(&passphrase, 0o606);
@@ -105,7 +106,8 @@ fn references_to_files_are_judged_alike() {
     at: [dir]/passphrase
     at: the setting tls.passphrase
     why: Its mode is 0606 and its owner the user [owner]: every user of this machine can write it.
-    fix: Run chmod 600 '[dir]/passphrase'. Who wrote it so far, nobody can say.
+    fix: Run chmod 600 '[dir]/passphrase'.
+    fix: If others use this machine, have a new passphrase made: one of them may have put this one there.
     ");
     chmod(&passphrase, 0o600);
     chmod(&key, 0o620);
@@ -183,7 +185,8 @@ fn a_key_that_everybody_can_read_is_noted() {
     let notes = |mode| {
         chmod(&alice.key_file, mode);
         let identity = load(text(&alice.cert_file), Some(text(&alice.key_file))).unwrap();
-        identity.notes().join("\n").replace(text(pki.dir()), "[dir]")
+        let told: Vec<_> = identity.warnings().iter().map(ToString::to_string).collect();
+        told.join("\n").replace(text(pki.dir()), "[dir]")
     };
     for mode in [0o600, 0o400, 0o640, 0o440] {
         assert_eq!(notes(mode), "", "{mode:o}");
@@ -191,7 +194,7 @@ fn a_key_that_everybody_can_read_is_noted() {
     if in_a_container(pki.dir()) {
         assert_eq!(notes(0o644), "");
     } else {
-        assert_snapshot!(notes(0o644), @"the setting tls.key: every user of this machine can read the private key in [dir]/alice.key (mode 0644); chmod go-r '[dir]/alice.key' makes it yours alone");
+        assert_snapshot!(notes(0o644), @"Every user of this machine can read the file of the private key: Its mode is 0644. Run chmod go-r '[dir]/alice.key'.");
     }
 }
 
@@ -207,7 +210,7 @@ fn a_secret_that_a_cluster_mounts_is_judged_where_the_links_end() {
     chmod(pki.dir(), 0o1777);
     chmod(&data.join("tls.key"), 0o400);
     let mounted = || load(text(&alice.cert_file), Some(text(&key)));
-    assert!(mounted().unwrap().notes().is_empty());
+    assert!(mounted().unwrap().warnings().is_empty());
     chmod(&data.join("tls.key"), 0o666);
     assert_eq!(mounted().unwrap_err().code(), Code::SecretExposed);
 }
@@ -224,5 +227,5 @@ fn what_root_keeps_in_memory_is_not_noted() {
     std::fs::write(&key, &alice.key_pem).unwrap();
     chmod(&key, 0o644);
     let identity = load(text(&alice.cert_file), Some(text(&key))).unwrap();
-    assert_eq!(identity.notes().is_empty(), in_a_container(folder.path()));
+    assert_eq!(identity.warnings().is_empty(), in_a_container(folder.path()));
 }

@@ -225,6 +225,7 @@ fn certificate_and_key_that_do_not_belong_together() {
     assert_snapshot!(told(&pki, &mismatch), @"
     key-mismatch: The private key belongs to another certificate
     at: [dir]/alice.pem
+    at: the setting tls.cert
     at: [dir]/bob.key
     at: the setting tls.key
     why: The certificate is “O=Testkit, CN=alice”; its public key is not that of the private key.
@@ -274,8 +275,9 @@ fn what_is_damaged() {
     key-unsupported: The private key is of a kind that cannot be used
     at: [dir]/key
     at: the setting tls.key
-    why: It may also be damaged inside. Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.
-    fix: Have a certificate issued for a key of one of these kinds.
+    why: The certificate is for a key of RSA 2048, and this is another, or is damaged.
+    why: Usable are RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519.
+    fix: Name the key that the certificate was requested with.
     ");
     let mut begin = both.replace("-----END CERTIFICATE-----\n", "");
     assert!(cert(&pki, &begin).contains("no matching `-----END` line"), "{begin}");
