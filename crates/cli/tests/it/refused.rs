@@ -87,7 +87,7 @@ async fn with_a_certificate_for_another_purpose() {
 async fn with_a_certificate_that_is_not_valid_yet() {
     let pki = Pki::new();
     let error = refusals(&pki, Some(&pki.not_yet_valid_client()), "certificate-not-yet-valid").await;
-    assert!(error["message"].as_str().is_some_and(|m| m.contains("Check this computer's clock")), "{error:#}");
+    assert!(error["message"].as_str().is_some_and(|m| m.contains("Check this machine's clock")), "{error:#}");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_server_that_never_asked_and_forbids() {
     let error = refusal(&mut connect(&pki, &server.url("/mcp"), &pki.client("alice"))).await;
     assert_eq!(error["data"]["code"], "certificate-not-asked");
     assert_eq!(error["data"]["side"], "theirs");
-    assert!(why(&error).contains("cannot do so over TLS 1.3"), "{error:#}");
+    assert!(why(&error).contains("needs post-handshake authentication over TLS 1.3"), "{error:#}");
     assert!(why(&error).contains("\u{201c}no certificate\u{201d}"), "{error:#}");
     server.stop().await;
 }
@@ -293,7 +293,7 @@ async fn a_token_that_is_refused_is_told_by_the_name_of_its_header() {
         "{error:#}"
     );
     assert!(data["where"].to_string().contains("-H Authorization on the command line"), "{error:#}");
-    assert!(why(&error).contains("That is OAuth. There is no login"), "{error:#}");
+    assert!(why(&error).contains("Likely that is OAuth. There is no login"), "{error:#}");
     assert!(!error.to_string().contains("hunter2"), "{error:#}");
     server.stop().await;
 }

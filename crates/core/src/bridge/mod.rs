@@ -316,7 +316,7 @@ impl Bridge {
     /// it does not read, and the end of the bridge must not wait for it.
     fn answer_nobody(&self, why: &str) {
         let failure = Failure::new(Code::HostMessageInvalid, "A line of the host is no message")
-            .because(format!("Of what it sent, {why}."))
+            .because(format!("What it sent {why}."))
             .fix("Tell the makers of the host: each line of stdin is one JSON-RPC message.");
         self.outbox.try_send(reply::error(None, &failure));
     }

@@ -48,7 +48,12 @@ impl Headers {
 
     /// The name of the header that looks most like credentials, and where it was set.
     pub(crate) fn credential(&self) -> Option<(String, String)> {
-        let likely = |part: &&str| self.0.iter().find(|header| header.name.as_str().contains(part));
+        // `auth` is a word of a name such as X-Auth, and a part of X-Author.
+        let has = |name: &str, part: &str| match part {
+            "auth" => name.split('-').any(|word| word == part),
+            _ => name.contains(part),
+        };
+        let likely = |part: &&str| self.0.iter().find(|header| has(header.name.as_str(), part));
         let header = CREDENTIALS.iter().find_map(likely)?;
         Some(match &header.place {
             Some((name, origin)) => (name.clone(), origin.to_string()),

@@ -47,10 +47,10 @@ pub(crate) fn in_words(error: &io::Error) -> &'static str {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "The other end reset the connection.",
         ErrorKind::ConnectionAborted | ErrorKind::NotConnected => "The connection is gone.",
         ErrorKind::HostUnreachable => "A router on the way says that the host is not reachable.",
-        ErrorKind::NetworkUnreachable => "This computer has no route to that network.",
-        ErrorKind::NetworkDown => "The network of this computer is down.",
+        ErrorKind::NetworkUnreachable => "This machine has no route to that network.",
+        ErrorKind::NetworkDown => "The network of this machine is down.",
         ErrorKind::AddrInUse => "The address is in use.",
-        ErrorKind::AddrNotAvailable => "This computer has no such address, or no free port for it.",
+        ErrorKind::AddrNotAvailable => "This machine has no such address, or no free port for it.",
         ErrorKind::TimedOut => "Nothing came back in time.",
         ErrorKind::OutOfMemory => "There is not enough memory.",
         ErrorKind::Unsupported => "This system cannot do that.",
@@ -67,12 +67,12 @@ fn by_number(number: Option<i32>) -> &'static str {
         let is = |errno: Errno| number == Some(errno.raw_os_error());
         for (errno, words) in [
             (Errno::MFILE, "This process has too many files and connections open."),
-            (Errno::NFILE, "This computer has too many files and connections open."),
+            (Errno::NFILE, "This machine has too many files and connections open."),
             (Errno::IO, "The disk or the device reports an error."),
             (Errno::NOEXEC, "It is no program for this system."),
             (Errno::LOOP, "Its path has links that lead in a circle."),
             (Errno::HOSTDOWN, "The host does not answer in its network."),
-            (Errno::NOBUFS, "The network of this computer has no buffers left."),
+            (Errno::NOBUFS, "The network of this machine has no buffers left."),
             (Errno::NXIO, "There is no such device."),
             (Errno::NODEV, "There is no such device."),
         ] {

@@ -120,7 +120,7 @@ impl Dialer {
     /// A stream of bytes to the server, through the proxy if there is one.
     async fn reach(&self, record: &Record, tasks: &Spawner) -> Result<Stream> {
         let Route { host, port, proxy, .. } = self.route.as_ref();
-        let Some(proxy) = proxy else { return Ok(Box::new(dial(host, *port, record).await?)) };
+        let Some(proxy) = proxy else { return Ok(Box::new(dial(host, *port, Peer::Server, record).await?)) };
         record.lock().proxy = Some(proxy.told().to_owned());
         proxy.tunnel(host, *port, &self.tls, record, tasks).await
     }
@@ -133,7 +133,7 @@ impl Dialer {
             if !loopback {
                 return Err(Failure::new(
                     Code::ConnectFailed,
-                    format!("{} is not on this computer's loopback", brief(&host.to_string())),
+                    format!("{} is not on this machine's loopback", brief(&host.to_string())),
                 )
                 .because("The URL says http://, and messages are not sent anywhere else without TLS.")
                 .fix("Write https:// in the URL."));

@@ -14,7 +14,7 @@ use super::socks::{self, NoTunnel};
 use super::tasks::Spawner;
 use super::trouble::{in_words, whole};
 use crate::config::{ProxySettings, told};
-use crate::error::{Code, Failure, Result, brief};
+use crate::error::{Code, Failure, Result, brief, quoted};
 use crate::secret::Secret;
 use crate::tls::{Peer, Record, Step, Tls, dial};
 
@@ -99,6 +99,11 @@ fn parse(written: &Secret, origin: &str) -> Result<Proxy> {
     Ok(Proxy { kind, host, port, credentials, told, origin: origin.to_owned() })
 }
 
+/// The name of a way to log in, without the realm and what else belongs to it (RFC 9110, section 11.6.1).
+fn scheme(challenge: &str) -> Option<&str> {
+    challenge.split_whitespace().next()
+}
+
 impl Proxy {
     /// The proxy without its credentials.
     pub(super) fn told(&self) -> &str {
@@ -130,13 +135,20 @@ impl Proxy {
         let stream = result.map_err(|failure| failure.at(format!("the proxy of {}", self.origin)))?;
         record.lock().address = hop.lock().address;
         match self.kind {
-            Kind::Http | Kind::Https => self.connect(stream, host, port, tasks).await,
+            Kind::Http | Kind::Https => {
+                let tunnel = self.connect(stream, host, port, tasks).await;
+                // Over TLS 1.3 a proxy refuses who has no certificate only after the handshake.
+                tunnel.map_err(|failure| match tls.explain_refused_by_proxy(&hop) {
+                    Some(refused) if self.kind == Kind::Https => refused.at(format!("the proxy of {}", self.origin)),
+                    _ => failure,
+                })
+            }
             Kind::Socks5 | Kind::Socks5h => self.socks5(stream, host, port).await,
         }
     }
 
     async fn reach(&self, tls: &Tls, hop: &Record) -> Result<Stream> {
-        let tcp = dial(&self.host, self.port, hop).await?;
+        let tcp = dial(&self.host, self.port, Peer::Proxy, hop).await?;
         if self.kind != Kind::Https {
             return Ok(Box::new(tcp));
         }
@@ -169,7 +181,7 @@ impl Proxy {
         let response = sender.send_request(request).await.map_err(failed)?;
         let status = response.status();
         if !status.is_success() {
-            return Err(self.refused(host, port, status));
+            return Err(self.refused(host, port, status, response.headers()));
         }
         let upgraded = hyper::upgrade::on(response).await.map_err(failed)?;
         match upgraded.downcast::<TokioIo<Stream>>() {
@@ -182,9 +194,11 @@ impl Proxy {
         }
     }
 
-    fn refused(&self, host: &Host, port: u16, status: http::StatusCode) -> Failure {
+    fn refused(&self, host: &Host, port: u16, status: http::StatusCode, headers: &http::HeaderMap) -> Failure {
         if status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return self.unauthorized().because("It answered HTTP 407.").evidence("status", 407);
+            let ways = headers.get_all(http::header::PROXY_AUTHENTICATE).iter();
+            let ways: Vec<_> = ways.filter_map(|way| scheme(way.to_str().ok()?)).collect();
+            return self.unauthorized(&ways).because("It answered HTTP 407.").evidence("status", 407);
         }
         let target = format!("{host}:{port}");
         let failure = self
@@ -206,18 +220,31 @@ impl Proxy {
         }
     }
 
-    /// It wants credentials, or others.
-    fn unauthorized(&self) -> Failure {
-        if self.credentials.is_none() {
-            let what = format!("The proxy {} wants a user name and password", brief(&self.told));
-            return Failure::new(Code::ProxyUnauthorized, what)
-                .at(self.origin.clone())
-                .fix("Write them into the proxy's URL: http://USER:PASSWORD@HOST:PORT.")
-                .fix("A proxy that wants Kerberos or NTLM needs another in between that speaks it (cntlm, px).");
+    /// It wants credentials, or others; `ways` are those of HTTP that it takes.
+    fn unauthorized(&self, ways: &[&str]) -> Failure {
+        let proxy = brief(&self.told);
+        let of = |what: String| {
+            let failure = Failure::new(Code::ProxyUnauthorized, what).at(self.origin.clone());
+            if ways.is_empty() { failure } else { failure.because(format!("It takes {}.", quoted(&ways.join(", ")))) }
+        };
+        if !ways.is_empty() && !ways.iter().any(|way| way.eq_ignore_ascii_case("basic")) {
+            return of(format!("The proxy {proxy} wants a login that is not spoken here"))
+                .because("Only a user name and password are sent, as HTTP Basic.")
+                .fix("Put a proxy in between that speaks Kerberos or NTLM (cntlm, px), and set `proxy` to that.")
+                .fix("Else have the proxy let this server through without a login.");
         }
-        let what = format!("The proxy {} refuses the user name and password", brief(&self.told));
-        Failure::new(Code::ProxyUnauthorized, what)
-            .at(self.origin.clone())
+        if self.credentials.is_none() {
+            let scheme = match self.kind {
+                Kind::Http => "http",
+                Kind::Https => "https",
+                Kind::Socks5 => "socks5",
+                Kind::Socks5h => "socks5h",
+            };
+            return of(format!("The proxy {proxy} wants a user name and password")).fix(format!(
+                "Set `proxy` to {{env:NAME}}, a variable that holds {scheme}://USER:PASSWORD@HOST:PORT."
+            ));
+        }
+        of(format!("The proxy {proxy} refuses the user name and password"))
             .because("They are sent as HTTP Basic, or as SOCKS5 has it; nothing else is spoken.")
             .fix("Correct the user name and password in the proxy's URL (percent-encoded).")
     }
@@ -230,7 +257,7 @@ impl Proxy {
         let tunnel = socks::tunnel(&mut stream, self.credentials.as_ref(), resolved.as_ref().unwrap_or(host), port);
         match tunnel.await {
             Ok(()) => Ok(stream),
-            Err(NoTunnel::Unauthorized) => Err(self.unauthorized()),
+            Err(NoTunnel::Unauthorized) => Err(self.unauthorized(&[])),
             Err(why) => Err(self.no_tunnel(host, port, &why)),
         }
     }
@@ -262,13 +289,14 @@ impl Proxy {
         }
     }
 
-    /// The first address of this name, as this computer resolves it.
+    /// The first address of this name, as this machine resolves it.
     async fn resolved(&self, name: &str, port: u16) -> Result<Host> {
         let failed = || {
             Failure::new(Code::NameUnresolved, format!("The host name `{}` cannot be resolved", brief(name)))
                 .at(self.origin.clone())
                 .because("With socks5:// it is resolved here, and not by the proxy.")
                 .fix("Let the proxy resolve it: write socks5h:// instead.")
+                .fix("Check the spelling of the host in the URL.")
         };
         let mut found = tokio::net::lookup_host((name, port)).await.map_err(|error| failed().cause(error))?;
         match found.next().map(|address| address.ip()) {

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::{Client, Response, StatusCode, bare, header};
 use crate::config::told;
-use crate::error::{Code, Failure, Result, brief, quoted};
+use crate::error::{Code, Failure, Result, brief, plain, quoted};
 
 impl Client {
     /// The target of a redirect, when it may be followed.
@@ -17,7 +17,8 @@ impl Client {
                 Code::RedirectRefused,
                 format!("{} redirects the request, which is not followed", brief(&told(url))),
             )
-            .at(told(url))
+            // After a redirect it is what the server named.
+            .at(plain(&told(url)))
             .because(why)
         };
         match (target, location) {

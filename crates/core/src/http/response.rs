@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 
-use super::trouble::is_of_certificate;
+use super::trouble::{as_alert, is_of_certificate};
 use super::{Body, REFUSAL_BODY, REFUSAL_TIME};
-use crate::error::Failure;
+use crate::error::{Failure, plain, quoted};
 use crate::tls::{Offer, Record, Tls};
 
 /// A response whose body is still to be read.
@@ -41,7 +41,8 @@ impl Response {
         let scheme = uri.scheme_str().unwrap_or_default();
         // Userinfo is never part of it.
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        format!("{method} {scheme}://{authority}{}", uri.path())
+        // A redirect may have named a path without end.
+        format!("{method} {scheme}://{authority}{}", plain(uri.path()))
     }
 
     /// How the body is compressed, if it is.
@@ -62,14 +63,19 @@ impl Response {
 
     /// Whether a TLS terminator says with it that it refuses the client certificate, or misses it.
     pub(super) async fn refuses_certificate(&mut self) -> bool {
-        let may = self.status == StatusCode::BAD_REQUEST && self.body.tls().identity().is_some();
-        may && self.media_type() == "text/html"
-            && is_of_certificate(&String::from_utf8_lossy(self.body.peek(REFUSAL_BODY, REFUSAL_TIME).await))
+        let (status, media_type) = (self.status, self.media_type());
+        let may =
+            status == StatusCode::BAD_REQUEST && self.body.tls().identity().is_some() && media_type == "text/html";
+        may && {
+            let page = self.body.peek(REFUSAL_BODY, REFUSAL_TIME).await;
+            is_of_certificate(status, &media_type, &String::from_utf8_lossy(page), "")
+        }
     }
 
     /// The body, and what can explain the words in it.
     pub(crate) fn split(self) -> (Explain, Body) {
-        (Explain { record: self.record, tls: Arc::clone(self.body.tls()), own: self.own }, self.body)
+        let query = self.request.1.query().unwrap_or_default().to_owned();
+        (Explain { record: self.record, tls: Arc::clone(self.body.tls()), own: self.own, query }, self.body)
     }
 }
 
@@ -79,12 +85,25 @@ pub(crate) struct Explain {
     record: Record,
     tls: Arc<Tls>,
     own: Arc<HeaderMap>,
+    /// The query of the URL, in which a token may stand.
+    query: String,
 }
 
 impl Explain {
-    /// The failure for a client certificate that was missing or refused, as the answer's words say.
-    pub(crate) fn refused(&self, words: &str) -> Failure {
-        self.tls.explain_refused(&self.record, words)
+    /// The failure for a client certificate that was missing or refused, as an answer with this status says in these
+    /// words.
+    pub(crate) fn refused(&self, status: StatusCode, said: &str) -> Failure {
+        let words = match said {
+            "" => format!("HTTP {}", status.as_u16()),
+            said => format!("HTTP {}, {}", status.as_u16(), quoted(said)),
+        };
+        self.tls.explain_refused(&self.record, &words, as_alert(said))
+    }
+
+    /// The failure for a client certificate that was presented, and shows why a server that forbids access likely does
+    /// not accept it.
+    pub(crate) fn unaccepted(&self, status: u16) -> Option<Failure> {
+        self.tls.explain_unaccepted(&self.record, status)
     }
 
     /// The failure for a client certificate that the server did not ask for, and seems to miss.
@@ -104,12 +123,23 @@ impl Explain {
         self.tls.server_name()
     }
 
-    /// Text of the server without the values of the entry's headers, which some servers repeat in
-    /// their errors.
+    /// Text of the server without the values of the entry's headers and of the URL's query, which some servers repeat
+    /// in their errors.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
         let values = self.own.values().filter_map(|value| value.to_str().ok());
         // A scheme such as Bearer says nothing, and a short word would take away what stands there by chance.
         let words = values.flat_map(|value| [value].into_iter().chain(value.split(' '))).filter(|word| word.len() >= 8);
-        words.fold(text.to_owned(), |text, word| text.replace(word, "\u{2026}"))
+        let text = words.fold(text.to_owned(), |text, word| text.replace(word, HIDDEN));
+        // The query as it was sent, then each value, as servers decode it too.
+        let parts = self.query.split('&').filter(|part| !part.is_empty());
+        let values = parts.map(|part| part.split_once('=').map_or(part, |(_, value)| value));
+        let plain = url::form_urlencoded::parse(self.query.as_bytes()).map(|(_, value)| value.into_owned());
+        let mut words: Vec<String> = values.map(str::to_owned).chain(plain).filter(|word| word.len() >= 4).collect();
+        // A longer one may hold a shorter one.
+        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        words.iter().fold(text, |text, word| text.replace(word, HIDDEN))
     }
 }
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "\u{2026}";

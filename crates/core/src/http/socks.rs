@@ -77,7 +77,8 @@ where
     }
     // The address from which the proxy connects, which says nothing here, and its port.
     let address = match kind {
-        IPV4 => 4,
+        // Some have no address to tell, and send as many zeros.
+        IPV4 | 0 => 4,
         IPV6 => 16,
         NAME => usize::from(read::<1>(stream).await?[0]),
         _ => return Err(NoTunnel::NotSocks),
@@ -157,6 +158,7 @@ mod tests {
     #[tokio::test]
     async fn each_refusal_of_a_proxy_is_told_from_the_others() {
         assert!(of(&[5, 0, 5, 0, 0, 1, 127, 0, 0, 1, 0, 9], false).await.is_ok());
+        assert!(of(&[5, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0], false).await.is_ok());
         assert!(of(&[5, 2, 1, 0, 5, 0, 0, 3, 1, b'x', 0, 9], true).await.is_ok());
         assert!(matches!(of(&[5, 0xff], false).await, Err(NoTunnel::Unauthorized)));
         assert!(matches!(of(&[5, 0xff], true).await, Err(NoTunnel::OtherMethod)));

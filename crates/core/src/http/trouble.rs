@@ -2,6 +2,9 @@
 
 use std::io;
 
+use http::StatusCode;
+use rustls::AlertDescription;
+
 use super::connection::{Lease, Sender};
 use crate::error::{Code, Failure};
 use crate::tls::{Offer, Record, Step};
@@ -114,9 +117,36 @@ fn is_silence(kind: io::ErrorKind) -> bool {
     matches!(kind, TimedOut | HostUnreachable | NetworkUnreachable | NetworkDown)
 }
 
-/// Whether these are the words with which a TLS terminator refuses a client certificate, or misses it.
-pub(crate) fn is_of_certificate(page: &str) -> bool {
-    CERTIFICATE_WORDS.iter().any(|words| page.contains(words))
+/// Whether a TLS terminator refuses a client certificate with this, or misses it. `said` is the title of the page, or
+/// its first line.
+pub(crate) fn is_of_certificate(status: StatusCode, media_type: &str, page: &str, said: &str) -> bool {
+    match status.as_u16() {
+        400 => media_type != "application/json" && CERTIFICATE_WORDS.iter().any(|words| page.contains(words)),
+        403 => of_iis(said),
+        // nginx keeps its two statuses for this to itself; some that are made of it do not.
+        495 | 496 => true,
+        _ => false,
+    }
+}
+
+/// What IIS says with status 403: a number of its own, or the words for it.
+fn of_iis(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    let about = ["required", "revoked", "untrusted", "invalid", "expired", "not yet valid"];
+    ["403.7", "403.13", "403.16", "403.17"].iter().any(|number| said.contains(number))
+        || said.contains("client certificate") && about.iter().any(|words| said.contains(words))
+}
+
+/// The alert that would have said the same as the words of such an answer.
+pub(super) fn as_alert(said: &str) -> Option<AlertDescription> {
+    let said = said.to_ascii_lowercase();
+    let alerts = [
+        (["403.13", "revoked"], AlertDescription::CertificateRevoked),
+        (["403.16", "untrusted"], AlertDescription::UnknownCA),
+        (["403.17", "expired"], AlertDescription::CertificateExpired),
+    ];
+    let found = alerts.into_iter().find(|(words, _)| words.iter().any(|word| said.contains(word)));
+    found.map(|(_, alert)| alert)
 }
 
 /// What nginx says, with status 400, of a certificate that is missing or refused.
@@ -126,13 +156,19 @@ const CERTIFICATE_WORDS: [&str; 2] = ["No required SSL certificate was sent", "T
 pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
     let Some(record) = record else { return failure };
     let evidence = record.lock();
-    let address = evidence.address.map_or_else(|| evidence.target.clone(), |address| address.to_string());
+    // Through a proxy TCP reaches that, and not the server.
+    let address = evidence.address.filter(|_| evidence.proxy.is_none());
+    let reached = match (&evidence.proxy, address) {
+        (Some(proxy), _) => format!("{} through the proxy {proxy}", evidence.target),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => evidence.target.clone(),
+    };
     let (step, failure) = match evidence.step {
         Step::Resolve => (
             "resolve",
             failure
                 .because("The name was still being resolved.")
-                .fix("Check the network, and the resolver of this computer."),
+                .fix("Check the network, and the resolver of this machine."),
         ),
         Step::Connect => (
             "connect",
@@ -149,20 +185,21 @@ pub(super) fn slow_step(failure: Failure, record: Option<&Record>) -> Failure {
             ("proxy", failure.fix("Check that the proxy runs, and that it reaches the server."))
         }
         Step::Handshake => {
-            let failure = failure.because(format!("TCP reached {address}, and the TLS handshake was not finished."));
-            let failure = evidence.smaller_greeting().into_iter().fold(failure, Failure::fix);
-            ("handshake", failure.fix("Check that the port is a TLS port, and that nothing on the way holds TLS back."))
+            let failure = failure
+                .because(format!("TCP reached {reached}, and the TLS handshake was not finished."))
+                .fix("Check that the port is a TLS port, and that nothing on the way holds TLS back.");
+            ("handshake", evidence.smaller_greeting().into_iter().fold(failure, Failure::fix))
         }
         Step::Open => (
             "answer",
             failure
                 .connected()
-                .because(format!("{address} is connected, and its answer did not come."))
+                .because(format!("{reached} is connected, and its answer did not come."))
                 .fix("Raise `timeout` if the server is slow; else look into its log."),
         ),
     };
     let failure = failure.evidence("step", step);
-    match evidence.address {
+    match address {
         Some(address) => failure.evidence("address", address.to_string()),
         None => failure,
     }
@@ -184,7 +221,7 @@ fn is_of_large_head(error: &hyper::Error) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use mcp_mtls_testkit::pki::Pki;
+    use mcp_mtls_testkit::pki::{Client, Pki};
 
     use super::super::replacement::{Beginning, Replacement};
     use super::*;
@@ -192,9 +229,8 @@ mod tests {
     use crate::error::Side;
     use crate::tls::Tls;
 
-    /// An end with a client certificate.
-    fn end() -> Arc<Tls> {
-        let alice = Pki::new().client("alice");
+    /// An end with this client certificate.
+    fn end(alice: &Client) -> Arc<Tls> {
         let settings = EntrySettings::new("https://corp.example/").identity(&alice.cert_pem, &alice.key_pem);
         let beginning = Beginning::load(&Entry::new(settings).resolve().unwrap().tls).unwrap();
         let trust = beginning.trust().unwrap();
@@ -223,6 +259,45 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_forbids_is_about_a_certificate_that_shows_why() {
+        let pki = Pki::new();
+        for (client, acceptable, code) in [
+            (pki.client("alice"), None, None),
+            (pki.expired_client(), None, Some(Code::CertificateExpired)),
+            (pki.server_auth_only_client(), None, Some(Code::CertificateNotForClients)),
+            // A name without any part.
+            (pki.client("alice"), Some(vec![0x30, 0]), Some(Code::CertificateRefused)),
+        ] {
+            let record = Record::new("corp.example:443".into());
+            record.lock().offer = Offer::Presented;
+            record.lock().acceptable.extend(acceptable);
+            let failure = end(&client).explain_unaccepted(&record, 403);
+            assert_eq!(failure.as_ref().map(Failure::code), code, "{failure:?}");
+            record.lock().offer = Offer::NotAsked;
+            assert!(end(&client).explain_unaccepted(&record, 403).is_none());
+        }
+    }
+
+    #[test]
+    fn words_of_a_terminator_about_the_certificate_count_only_with_their_status() {
+        let nginx = "<title>400 No required SSL certificate was sent</title>";
+        for (status, media_type, page, said, is_one) in [
+            (400, "text/html", nginx, "", true),
+            (503, "text/html", nginx, "", false),
+            (400, "application/json", nginx, "", false),
+            (496, "", "", "", true),
+            (403, "text/html", "", "IIS 10.0 Detailed Error - 403.7 - Forbidden", true),
+            (403, "text/plain", "", "SSL client certificate revoked", true),
+            (403, "text/plain", "", "The client certificate of alice has no access", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_of_certificate(status, media_type, page, said), is_one, "{status} {page} {said}");
+        }
+        assert_eq!(as_alert("SSL client certificate revoked"), Some(AlertDescription::CertificateRevoked));
+        assert_eq!(as_alert("403.7"), None);
+    }
+
+    #[test]
     fn every_alert_is_told_with_what_to_do() {
         for (offer, step) in [(Offer::NotAsked, Step::Handshake), (Offer::Presented, Step::Open)] {
             for number in 0..=u8::MAX {
@@ -245,7 +320,7 @@ mod tests {
     /// The same for all that only look at it.
     fn end_once() -> &'static Tls {
         static END: std::sync::OnceLock<Arc<Tls>> = std::sync::OnceLock::new();
-        END.get_or_init(end)
+        END.get_or_init(|| end(&Pki::new().client("alice")))
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Remote {
         Err(Failure::new(Code::ServerError, format!("The server answered `{method}` with an error: {words}"))
             .at(self.client.told())
             .fix("Look into the server's log, or correct the parameters.")
-            .evidence("error", answer.part("/error").unwrap_or_default()))
+            .evidence("error", super::error_as_told(&answer.part("/error").unwrap_or_default())))
     }
 
     async fn refuse(&self, other: &Message, outbox: &Outbox) -> Result<()> {

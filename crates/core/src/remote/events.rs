@@ -93,7 +93,7 @@ pub(super) fn without_mark(text: Bytes) -> Bytes {
 /// The failure for what a server sent instead of a message.
 pub(super) fn no_message(malformed: Malformed) -> Failure {
     Failure::new(Code::ProtocolViolation, "The server sent something that is no MCP message")
-        .because(format!("Of what it sent, {}.", malformed.words()))
+        .because(format!("What it sent {}.", malformed.words()))
         .fix("Check that the URL is that of an MCP endpoint.")
 }
 

@@ -227,3 +227,9 @@ impl Remote {
 
 /// The largest message that passes: 256 MiB.
 pub const MESSAGE_LIMIT: usize = 256 << 20;
+
+/// A JSON-RPC error of the server as evidence: its number and its words, without data of any size.
+fn error_as_told(error: &serde_json::Value) -> serde_json::Value {
+    let words = error["message"].as_str().unwrap_or_default();
+    serde_json::json!({ "code": error["code"].as_i64(), "message": crate::error::plain(words) })
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::events::without_mark;
 use super::message::{Id, Kind, Message};
-use crate::error::{Code, Failure, Result, quoted};
+use crate::error::{Code, Failure, Result, plain, quoted};
 use crate::http::{Explain, Response, StatusCode, header, is_of_certificate, not_renewed};
 
 /// An HTTP error.
@@ -95,7 +95,7 @@ pub(super) async fn not_mcp(response: Response) -> Failure {
     let failure = Failure::new(Code::NotMcp, "What answers at this URL is no MCP server")
         .at(head.asked.clone())
         .evidence("status", head.status.as_u16())
-        .evidence("content_type", head.media_type.clone());
+        .evidence("content_type", plain(&head.media_type));
     let check = "Check that the URL is that of the MCP endpoint, with its path.";
     if body.is_empty() {
         return failure.because(format!("It answered HTTP {} with an empty body.", head.status.as_u16())).fix(check);
@@ -107,7 +107,7 @@ pub(super) async fn not_mcp(response: Response) -> Failure {
     if is_login(&body) {
         return failure
             .because("It has a field for a password: likely a login page stands before the server.")
-            .fix("Have the server's URL let in clients that show a certificate or a token; else set the token in `headers`.")
+            .fix("Have the server's URL let in clients that present a certificate or a token; else set the token in `headers`.")
             .fix(check);
     }
     failure.fix(check)
@@ -117,7 +117,7 @@ pub(super) async fn not_mcp(response: Response) -> Failure {
 pub(super) fn no_message_at_all(asked: String, words: &str) -> Failure {
     Failure::new(Code::NotMcp, "What answers at this URL is no MCP server")
         .at(asked)
-        .because(format!("Of what it sent, {words}."))
+        .because(format!("What it sent {words}."))
         .fix("Check that the URL is that of the MCP endpoint, with its path.")
 }
 
@@ -172,9 +172,8 @@ async fn parts(mut response: Response) -> (Head, Vec<u8>) {
     let body = body.beginning(ERROR_BODY, ERROR_TIME).await;
     let text = if coding.is_none() { String::from_utf8_lossy(&body) } else { "".into() };
     let said = first_words(&explain.without_secrets(&text));
-    // nginx keeps its two statuses for this to itself; some that are made of it do not.
-    let of_certificate = is_of_certificate(&text) || matches!(status.as_u16(), 495 | 496);
-    let refused = of_certificate.then(|| explain.refused(&quoted(&said)).at(asked.clone()));
+    let of_certificate = is_of_certificate(status, &media_type, &text, &said);
+    let refused = of_certificate.then(|| explain.refused(status, &said).at(asked.clone()));
     let head = Head {
         challenge: challenge.map(|text| explain.without_secrets(&text)),
         status,

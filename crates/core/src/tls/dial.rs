@@ -9,19 +9,20 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use url::Host;
 
+use super::Peer;
 use super::evidence::{Record, Step};
 use crate::error::{Code, Failure, Result, brief, first_few};
 
-/// Opens TCP to `host`, with `TCP_NODELAY`.
+/// Opens TCP to `host`, the server or a proxy, with `TCP_NODELAY`.
 ///
 /// # Errors
 /// `name-unresolved`, `connect-failed`.
-pub(crate) async fn dial(host: &Host, port: u16, record: &Record) -> Result<TcpStream> {
+pub(crate) async fn dial(host: &Host, port: u16, peer: Peer, record: &Record) -> Result<TcpStream> {
     record.reach(Step::Resolve);
-    let addresses = resolve(host, port).await?;
+    let addresses = resolve(host, port, peer).await?;
     record.reach(Step::Connect);
     record.lock().resolved.clone_from(&addresses);
-    let stream = first(&addresses).await.map_err(|error| unreachable(host, port, &addresses, &error))?;
+    let stream = first(&addresses).await.map_err(|error| unreachable(host, port, peer, &addresses, &error))?;
     // A message is written whole; waiting for more before it is sent only costs time.
     let _ = stream.set_nodelay(true);
     notice_silence(&stream);
@@ -50,7 +51,7 @@ fn notice_silence(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
 }
 
-async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>> {
+async fn resolve(host: &Host, port: u16, peer: Peer) -> Result<Vec<SocketAddr>> {
     let name = match host {
         // A literal needs no resolver, which would cost a thread.
         Host::Ipv4(address) => return Ok(vec![(IpAddr::from(*address), port).into()]),
@@ -59,14 +60,17 @@ async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>> {
     };
     let failure = Failure::new(Code::NameUnresolved, format!("The host name `{}` cannot be resolved", brief(name)))
         .at(name.clone())
-        .fix("Check the spelling of the host in the URL.")
+        .fix(match peer {
+            Peer::Server => "Check the spelling of the host in the URL.",
+            Peer::Proxy => "Check the spelling of the host in `proxy` (--proxy, or HTTPS_PROXY).",
+        })
         .fix("If the name exists only inside a network, connect to that network (VPN).");
     match tokio::net::lookup_host((name.as_str(), port)).await {
         Ok(addresses) => match interleaved(addresses.collect()) {
             addresses if addresses.is_empty() => Err(failure.because("The name has no address.")),
             addresses => Ok(addresses),
         },
-        Err(error) => Err(failure.because("This computer's resolver gives no address for it.").cause(error)),
+        Err(error) => Err(failure.because("This machine's resolver gives no address for it.").cause(error)),
     }
 }
 
@@ -112,7 +116,7 @@ async fn first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     }
 }
 
-fn unreachable(host: &Host, port: u16, addresses: &[SocketAddr], error: &io::Error) -> Failure {
+fn unreachable(host: &Host, port: u16, peer: Peer, addresses: &[SocketAddr], error: &io::Error) -> Failure {
     let tried: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let target = brief(&format!("{host}:{port}"));
     let failure = |what: String| {
@@ -121,17 +125,26 @@ fn unreachable(host: &Host, port: u16, addresses: &[SocketAddr], error: &io::Err
             .because_of(error)
             .evidence("addresses", tried.clone())
     };
+    let target = match peer {
+        Peer::Server => target,
+        Peer::Proxy => format!("The proxy {target}"),
+    };
+    let check = match peer {
+        Peer::Server => "Check the host and port of the URL, and that the server runs.",
+        Peer::Proxy => "Check the host and port in `proxy` (--proxy, or HTTPS_PROXY), and that the proxy runs.",
+    };
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => failure(format!("{target} refuses connections"))
-            .fix("Check the host and port of the URL, and that the server runs."),
+        io::ErrorKind::ConnectionRefused => failure(format!("{target} refuses connections")).fix(check),
         io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkDown
-        | io::ErrorKind::TimedOut => failure(format!("{target} is not reachable from here"))
-            .fix("Connect to the network (VPN) that the server is in."),
-        io::ErrorKind::PermissionDenied => failure(format!("This computer lets no connection out to {target}"))
-            .fix("Allow it in the firewall or sandbox of this computer."),
-        _ => failure(format!("No connection to {target}")).fix("Check the network, and the host and port of the URL."),
+        | io::ErrorKind::TimedOut => failure(format!("{target} is not reachable from here")).fix(match peer {
+            Peer::Server => "Connect to the network (VPN) that the server is in.",
+            Peer::Proxy => "Connect to the network (VPN) that the proxy is in.",
+        }),
+        io::ErrorKind::PermissionDenied => failure(format!("This machine lets no connection out to {target}"))
+            .fix("Allow it in the firewall or sandbox of this machine."),
+        _ => failure(format!("No connection to {target}")).fix("Check the network.").fix(check),
     }
 }
 
@@ -164,7 +177,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let host = Host::Ipv4(std::net::Ipv4Addr::LOCALHOST);
-        let stream = dial(&host, port, &Record::new(String::new())).await.unwrap();
+        let stream = dial(&host, port, Peer::Server, &Record::new(String::new())).await.unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), PROBE_AFTER);

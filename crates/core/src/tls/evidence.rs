@@ -45,6 +45,8 @@ pub(crate) struct Evidence {
     pub(crate) only_tls13: bool,
     /// Whether anything came back after the greeting.
     pub(crate) answered: bool,
+    /// The first bytes of it.
+    pub(crate) beginning: Vec<u8>,
     /// What became of the client certificate.
     pub(crate) offer: Offer,
     /// The CAs that the server said it accepts, as DER names.
@@ -73,8 +75,8 @@ impl Evidence {
     }
 }
 
-const SMALLER_GREETING: &str = "Set `keyExchange` to \"classical\": some networks lose the larger post-quantum greeting. \
-     `mcp-mtls doctor` tries both.";
+const SMALLER_GREETING: &str = "Run `mcp-mtls doctor`: some networks lose the larger post-quantum greeting, and it tells \
+     whether `keyExchange` \"classical\" helps.";
 
 /// How far a connection came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +129,7 @@ impl Record {
             large_greeting: false,
             only_tls13: false,
             answered: false,
+            beginning: Vec::new(),
             offer: Offer::NotAsked,
             acceptable: Vec::new(),
             alert: None,

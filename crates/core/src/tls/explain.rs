@@ -6,8 +6,9 @@ mod ours;
 
 use std::io;
 
-use rustls::{Error as TlsError, OtherError};
+use rustls::{AlertDescription as Alert, Error as TlsError, OtherError};
 
+use self::ours::Said;
 use super::evidence::{Evidence, Offer};
 use super::tap::tls_error;
 use super::{Peer, Tls, untrusted};
@@ -32,20 +33,31 @@ pub(super) fn handshake(tls: &Tls, evidence: &Evidence, error: &io::Error, peer:
         },
         Some(TlsError::AlertReceived(alert)) => self::alert::explain(tls, evidence, *alert, identity),
         Some(other) => self::handshake::given_up(evidence, other),
+        None if is_silence(error) => network_gone(evidence).cause(error),
         None if evidence.offer == Offer::NotAsked => cut_short(evidence, error),
         None => closed_after_certificate(tls, evidence, broken(error), identity).cause(error),
     };
-    let failure = match (peer, failure.code()) {
+    with_evidence(of_peer(failure, evidence, peer), evidence, identity)
+}
+
+/// Says it of a proxy, when that is the other end.
+fn of_peer(failure: Failure, evidence: &Evidence, peer: Peer) -> Failure {
+    match (peer, failure.code()) {
         (Peer::Server, _) => failure,
         (Peer::Proxy, Code::CertificateRequired) => {
             let what = format!("The proxy {} wants a client certificate", brief(&evidence.target));
             Failure::new(Code::ProxyFailed, what)
-                .because("The client certificate is for the server, and is never shown to a proxy.")
+                .because("The client certificate is for the server, and is never presented to a proxy.")
                 .fix("Use a proxy that asks for none.")
         }
         (Peer::Proxy, _) => failure.because("This was the TLS connection to the proxy."),
-    };
-    with_evidence(failure, evidence, identity)
+    }
+}
+
+/// Explains the end of the TLS connection to a proxy after its handshake, when it sent an alert.
+pub(super) fn refused_by_proxy(tls: &Tls, evidence: &Evidence) -> Option<Failure> {
+    let failure = alert::explain(tls, evidence, evidence.alert?, None);
+    Some(with_evidence(of_peer(failure, evidence, Peer::Proxy), evidence, None))
 }
 
 /// Explains a connection that broke after its handshake. `proved` says that the server has taken the
@@ -75,7 +87,7 @@ pub(super) fn silent(tls: &Tls, evidence: &Evidence) -> Failure {
     }
     let what = format!("The network to {} went away before the answer", brief(&evidence.target));
     let failure = Failure::new(Code::ConnectionLost, what)
-        .because("Nothing came back any more, not even a sign of life; likely a VPN was disconnected, the network changed, or this computer slept.")
+        .because("Nothing came back any more, not even a sign of life; likely a VPN was disconnected, the network changed, or this machine slept.")
         .because("The request may have been carried out all the same.")
         .fix("Check the network (VPN), and call again; a new connection is opened for it.");
     with_evidence(failure, evidence, identity)
@@ -92,42 +104,81 @@ pub(super) fn cannot_sign(evidence: &Evidence, identity: Option<&Identity>) -> F
         )),
         None => failure,
     };
-    let failure = failure.fix("Have a certificate issued for another kind of key; ECDSA P-256 is taken by most.");
+    let usual = identity.is_some_and(|identity| identity.facts().key_kind == "ECDSA P-256");
+    let failure = failure.fix(if usual {
+        "Have the server take signatures of ECDSA P-256, or a certificate issued for a kind of key that it takes (RSA, likely)."
+    } else {
+        "Have a certificate issued for another kind of key; ECDSA P-256 is taken by most."
+    });
     with_evidence(failure, evidence, identity)
 }
 
-/// The certificate was missed or refused in an HTTP answer of the TLS terminator, whose words these are, quoted.
-pub(super) fn refused_by_answer(tls: &Tls, evidence: &Evidence, words: &str) -> Failure {
+/// The certificate was missed or refused in an HTTP answer of the TLS terminator, whose words these are, quoted. They
+/// may say what an alert `of` this kind would.
+pub(super) fn refused_by_answer(tls: &Tls, evidence: &Evidence, words: &str, of: Option<Alert>) -> Failure {
     let identity = tls.identity();
-    let why = format!("The server answered {words}; likely what ends TLS there (nginx, say) refuses the certificate.");
+    let does = if evidence.offer == Offer::Presented { "refuses the certificate" } else { "wants a certificate" };
+    let why = format!("The server answered {words}; likely what terminates TLS there (nginx, say) {does}.");
     let failure = match (identity, evidence.offer) {
-        (Some(_), Offer::NotAsked) => certificate_not_asked(evidence, identity).because(why),
-        _ => ours::refused(tls, evidence, identity, None, &why),
+        (Some(_), Offer::NotAsked) => certificate_not_asked(evidence, identity, &why),
+        _ => ours::refused(tls, evidence, identity, Said { of, name: None }, &why),
     };
     with_evidence(failure, evidence, identity)
+}
+
+/// The server forbids access with this HTTP status, and our certificate shows why it likely was not accepted.
+pub(super) fn unaccepted(tls: &Tls, evidence: &Evidence, status: u16) -> Option<Failure> {
+    let identity = tls.identity().filter(|_| evidence.offer == Offer::Presented)?;
+    if !ours::is_unacceptable(identity, evidence) {
+        return None;
+    }
+    let why = format!("It answered HTTP {status}; likely it took the certificate in TLS, and does not accept it.");
+    let failure = ours::refused(tls, evidence, Some(identity), Said::default(), &why);
+    Some(with_evidence(failure, evidence, Some(identity)))
 }
 
 /// The server refuses access for the reason `why`, a sentence, and has seen no certificate.
 pub(super) fn refused_unasked(tls: &Tls, evidence: &Evidence, why: &str) -> Failure {
     let failure = match evidence.offer {
-        Offer::NoneConfigured => ours::refused(tls, evidence, None, None, why),
-        _ => certificate_not_asked(evidence, tls.identity()).because(why),
+        Offer::NoneConfigured => ours::refused(tls, evidence, None, Said::default(), why),
+        _ => certificate_not_asked(evidence, tls.identity(), why),
     };
     with_evidence(failure, evidence, tls.identity())
 }
 
-fn certificate_not_asked(evidence: &Evidence, identity: Option<&Identity>) -> Failure {
-    let what = format!("{} refuses access, and never asked for the client certificate", brief(&evidence.target));
+/// `why` is what makes it likely that the server wants a certificate.
+fn certificate_not_asked(evidence: &Evidence, identity: Option<&Identity>, why: &str) -> Failure {
+    let target = brief(&evidence.target);
+    let what = match identity {
+        Some(_) => format!("{target} refuses access, and never asked for the client certificate"),
+        None => format!("{target} likely wants a client certificate, and asks for it too late"),
+    };
     let failure = Failure::new(Code::CertificateNotAsked, what)
-        .fix("Have the server ask for a certificate on the whole host and port.")
-        .fix("In Apache that is `SSLVerifyClient` outside of `<Location>`; in IIS `netsh http … clientcertnegotiation=enable`; in nginx `ssl_verify_client on` in the server block.");
+        .because(why)
+        .because(
+            "A server that asks only after it has read the URL needs post-handshake authentication over TLS 1.3, or a renegotiation over TLS 1.2; neither is done here.",
+        )
+        .fix("Have the server ask for a certificate on the whole host and port.");
     let failure = match identity {
         Some(identity) => failure.at(identity.place()).at(identity.origin()),
-        None => failure,
+        None => failure.fix("Set `cert` and `key` (--cert and --key) to your client certificate and its private key."),
     };
-    failure.because(
-        "A server that asks only after it has read the URL cannot do so over TLS 1.3, and over TLS 1.2 that takes a renegotiation, which is not made here for its history of attacks.",
-    )
+    failure.fix("In Apache that is `SSLVerifyClient` outside of `<Location>`; in IIS `netsh http … clientcertnegotiation=enable`; in nginx `ssl_verify_client on` in the server block.")
+}
+
+/// The network went away under the handshake, which is nobody's refusal.
+fn network_gone(evidence: &Evidence) -> Failure {
+    let what = format!("The network to {} went away during the TLS handshake", brief(&evidence.target));
+    Failure::new(Code::ConnectionLost, what)
+        .because(
+            "Nothing came back any more; likely a VPN was disconnected, the network changed, or this machine slept.",
+        )
+        .fix("Check the network (VPN), and call again; a new connection is opened for it.")
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), TimedOut | HostUnreachable | NetworkUnreachable | NetworkDown)
 }
 
 /// Node and Java close the connection without an alert when they refuse a certificate.
@@ -138,7 +189,9 @@ fn closed_after_certificate(tls: &Tls, evidence: &Evidence, cause: &str, identit
         }
         _ => "The server asked for a client certificate and closed the connection when none came.",
     };
-    ours::refused(tls, evidence, identity, None, why).because(cause)
+    let everybody = "If it closes every connection so, have what it serves looked at: likely that is down.";
+    let failure = ours::refused(tls, evidence, identity, Said::default(), why);
+    failure.because(cause).fix(everybody)
 }
 
 /// The connection ended before the server had asked for anything.
@@ -202,5 +255,30 @@ fn broken(error: &io::Error) -> &'static str {
         io::ErrorKind::UnexpectedEof => "The connection was closed.",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "The connection was reset.",
         _ => in_words(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Entry, EntrySettings};
+    use crate::tls::{Options, Record};
+    use crate::trust::Trust;
+
+    #[test]
+    fn a_network_that_goes_away_after_the_certificate_refuses_nothing() {
+        let endpoint = Entry::new(EntrySettings::new("https://corp.example/")).resolve().unwrap();
+        let options = Options { server_name: None, only_tls13: false, classical: false };
+        let tls = Tls::new(None, Trust::load(&endpoint.tls, None).unwrap().into(), options).unwrap();
+        let record = Record::new("corp.example:443".into());
+        record.lock().offer = Offer::NoneConfigured;
+        for (kind, code) in [
+            (io::ErrorKind::TimedOut, Code::ConnectionLost),
+            (io::ErrorKind::HostUnreachable, Code::ConnectionLost),
+            (io::ErrorKind::UnexpectedEof, Code::CertificateRequired),
+        ] {
+            let failure = handshake(&tls, &record.lock(), &io::Error::from(kind), Peer::Server);
+            assert_eq!(failure.code(), code, "{failure:?}");
+        }
     }
 }

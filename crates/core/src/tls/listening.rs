@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::evidence::Record;
 
-/// A stream that writes down when its first byte comes.
+/// A stream that writes down what comes first.
 #[derive(Debug)]
 pub(crate) struct Listening<S> {
     inner: S,
@@ -29,11 +29,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
         if buf.filled().len() > before
             && let Some(record) = self.record.take()
         {
-            record.lock().answered = true;
+            let first = &buf.filled()[before..];
+            let mut evidence = record.lock();
+            evidence.answered = true;
+            evidence.beginning = first[..first.len().min(BEGINNING)].to_vec();
         }
         poll
     }
 }
+
+/// How much is kept of what does not look like TLS.
+const BEGINNING: usize = 60;
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -113,7 +113,7 @@ impl Tls {
         let loaded = tokio::task::spawn_blocking(move || trust.load_system_roots()).await;
         loaded.unwrap_or_else(|error| {
             Err(Failure::new(Code::TrustEmpty, "The system's roots cannot be loaded")
-                .fix("Set `ca` to the CA of the server.")
+                .fix("Set `ca` (--ca) to the CA of the server.")
                 .cause(error))
         })
     }
@@ -168,15 +168,31 @@ impl Tls {
         explain::lost(self, &record.lock(), cause, self.proved.load(Ordering::Relaxed))
     }
 
+    /// Why a proxy ended its TLS connection after the handshake, when it sent an alert.
+    pub(crate) fn explain_refused_by_proxy(&self, record: &Record) -> Option<Failure> {
+        explain::refused_by_proxy(self, &record.lock())
+    }
+
     /// Explains a connection on which nothing came any more, not even a sign of life.
     pub(crate) fn explain_silent(&self, record: &Record) -> Failure {
         explain::silent(self, &record.lock())
     }
 
     /// A failure because the server refused or missed the client certificate, told in its HTTP answer by these
-    /// words, quoted.
-    pub(crate) fn explain_refused(&self, record: &Record, words: &str) -> Failure {
-        explain::refused_by_answer(self, &record.lock(), words)
+    /// words, quoted, which may say what an alert `of` this kind would.
+    pub(crate) fn explain_refused(
+        &self,
+        record: &Record,
+        words: &str,
+        of: Option<rustls::AlertDescription>,
+    ) -> Failure {
+        explain::refused_by_answer(self, &record.lock(), words, of)
+    }
+
+    /// A failure because the server forbids access with this status, and the client certificate likely was not
+    /// accepted: it has expired, say, or is of a CA that the server does not name.
+    pub(crate) fn explain_unaccepted(&self, record: &Record, status: u16) -> Option<Failure> {
+        explain::unaccepted(self, &record.lock(), status)
     }
 
     /// A failure because the server refuses access for the reason `why`, a sentence, and never asked for the

@@ -95,10 +95,16 @@ impl Untrusted<'_> {
             Error::CertExpired { not_after, .. } => {
                 let (whose, which) = self.of_moment(|facts| facts.not_after, *not_after);
                 let ended = which.map_or_else(String::new, |facts| format!(" on {}", date(facts.not_after, now)));
-                Failure::new(Code::ServerCertificateExpired, format!("{whose} expired{ended}"))
-                    .because(format!("It is {}.", title(which)))
-                    .fix("Have the server's certificate renewed by whoever runs it.")
-                    .fix("Check this machine's clock.")
+                let failure = Failure::new(Code::ServerCertificateExpired, format!("{whose} expired{ended}"))
+                    .because(format!("It is {}.", title(which)));
+                match which.filter(|which| leaf.is_some_and(|leaf| leaf.fingerprint != which.fingerprint)) {
+                    Some(ca) => failure.fix(format!(
+                        "Have the server send a certificate of {} that is valid now.",
+                        brief(&quoted(ca.title()))
+                    )),
+                    None => failure.fix("Have the server's certificate renewed by whoever runs it."),
+                }
+                .fix("Check this machine's clock.")
             }
             Error::CertNotValidYet { not_before, .. } => {
                 let (whose, which) = self.of_moment(|facts| facts.not_before, *not_before);
@@ -106,6 +112,7 @@ impl Untrusted<'_> {
                 Failure::new(Code::ServerCertificateNotYetValid, format!("{whose} is not valid{starts}"))
                     .because(format!("It is {}.", title(which)))
                     .fix("Check this machine's clock.")
+                    .fix("Else have a certificate installed on the server that is valid now.")
             }
             Error::CertNotValidForName(_) => self.other_name(),
             Error::RequiredEkuNotFoundContext(_) => self.not_for_servers(),
@@ -137,6 +144,7 @@ impl Untrusted<'_> {
         let names = names.filter(|names| !names.is_empty());
         let what = format!("The certificate of {} is for another name", brief(self.target));
         let failure = Failure::new(Code::ServerNameMismatch, what);
+        let nameless = names.is_none();
         let failure = match (names, leaf.and_then(|leaf| leaf.common_name.as_deref())) {
             (Some(names), _) => failure.because(format!("It is for {names}.")),
             (None, Some(common)) => failure.because(format!(
@@ -145,14 +153,30 @@ impl Untrusted<'_> {
             )),
             (None, None) => failure.because("It is for no name at all."),
         };
+        // Whoever believes a name because it was presented believes anybody.
         match (&self.tls.options.server_name, self.peer) {
-            (Some(name), Peer::Server) => failure
-                .because(format!("`serverName` asks for {}.", quoted(&name.to_string())))
-                .fix("Set `serverName` (--server-name) to one of its names."),
-            (_, Peer::Proxy) => failure.fix("Write one of its names as the host of the proxy's URL."),
+            (Some(name), Peer::Server) => {
+                let failure = failure.because(format!("`serverName` asks for {}.", quoted(&name.to_string())));
+                let failure = if nameless {
+                    failure
+                } else {
+                    failure.fix(
+                        "If one of its names is your server's, set `serverName` (--server-name) to that, or remove it.",
+                    )
+                };
+                failure.fix(ASK_FOR_NAME)
+            }
+            (_, Peer::Proxy) if nameless => {
+                failure.fix("Have a certificate with the proxy's name issued to the proxy.")
+            }
+            (_, Peer::Proxy) => failure
+                .fix("If one of its names is your proxy's, write it as the host of the proxy's URL.")
+                .fix("Else ask whoever runs the proxy for a certificate with its name."),
+            (None, Peer::Server) if nameless => failure.fix(ASK_FOR_NAME),
             (None, Peer::Server) => failure
-                .fix("Write one of its names as the host of the URL.")
-                .fix("If that name leads elsewhere, set it as `serverName` (--server-name)."),
+                .fix("If one of its names is your server's, write it as the host of the URL.")
+                .fix("If that name leads elsewhere, set it as `serverName` (--server-name).")
+                .fix(ASK_FOR_NAME),
         }
     }
 
@@ -208,9 +232,9 @@ impl Untrusted<'_> {
             UnfitFor::Expired(end) => of(format!("expired on {}", date(end, now)))
                 .fix("Set `ca` (--ca) to the CA's new certificate, from whoever runs it.")
                 .fix("Check this machine's clock."),
-            UnfitFor::NotYetValid(start) => {
-                of(format!("is not valid before {}", date(start, now))).fix("Check this machine's clock.")
-            }
+            UnfitFor::NotYetValid(start) => of(format!("is not valid before {}", date(start, now)))
+                .fix("Check this machine's clock.")
+                .fix("Else set `ca` (--ca) to a certificate of the CA that is valid now."),
             UnfitFor::Servers => of("may not sign those of servers".to_owned())
                 .because("Its extended key usage has no serverAuth.")
                 .fix("Set `ca` (--ca) to the CA for servers."),
@@ -232,10 +256,26 @@ impl Untrusted<'_> {
             .evidence("path", path.iter().map(|link| link.pin.to_string()).collect::<Vec<_>>())
     }
 
+    /// Where the chain above `leaf` ends, by the names of the issuers: a server may send what has nothing to do with it.
+    fn end_of_chain<'c>(&'c self, leaf: &'c CertificateFacts) -> &'c CertificateFacts {
+        let mut end = leaf;
+        // Two CAs may have signed each other.
+        for _ in self.chain {
+            let above = self.chain.iter().find(|facts| facts.subject_der == end.issuer_der);
+            match above.filter(|_| !end.self_issued) {
+                Some(above) => end = above,
+                None => break,
+            }
+        }
+        end
+    }
+
     fn subject(&self) -> String {
         title(self.chain.first())
     }
 }
+
+const ASK_FOR_NAME: &str = "Else ask whoever runs the server for a certificate with the name that you use.";
 
 fn title(facts: Option<&CertificateFacts>) -> String {
     facts.map_or_else(|| "one that cannot be read".to_owned(), |facts| quoted(facts.title()))

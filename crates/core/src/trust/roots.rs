@@ -79,8 +79,8 @@ impl Roots {
         Err(Failure::new(Code::TrustEmpty, "No server can be verified: the system has no trusted roots")
             .at("the system's store of CA certificates")
             .because("`ca` is not set, and the system's store of CA certificates is empty or missing.")
-            .fix("Set `ca` to the CA of the server.")
-            .fix("Install the system's CA certificates (the package ca-certificates)."))
+            .fix("Set `ca` (--ca) to the CA of the server.")
+            .fix("Install the system's CA certificates (the package ca-certificates); SSL_CERT_FILE, where it is set, names another file."))
     }
 
     /// With `ca` set, this reads the store within a handshake, once in the life of the process

@@ -18,7 +18,7 @@ enum Loss {
 }
 
 /// Passes small greetings on, and loses the others.
-async fn firewall(listener: TcpListener, server: std::net::SocketAddr, loss: Loss) {
+async fn firewall(listener: TcpListener, server: std::net::SocketAddr, way: Loss) {
     let (mut silent, mut lost) = (Vec::new(), false);
     loop {
         let Ok((mut client, _)) = listener.accept().await else { return };
@@ -26,12 +26,12 @@ async fn firewall(listener: TcpListener, server: std::net::SocketAddr, loss: Los
         if client.read_exact(&mut head).await.is_err() {
             continue;
         }
-        let is_lost = match loss {
+        let is_lost = match way {
             Loss::Chance => !lost,
             _ => u16::from_be_bytes([head[3], head[4]]) > 1000,
         };
         lost |= is_lost;
-        match loss {
+        match way {
             Loss::Silence if is_lost => {
                 silent.push(client);
                 continue;
@@ -51,11 +51,11 @@ async fn firewall(listener: TcpListener, server: std::net::SocketAddr, loss: Los
 async fn a_greeting_that_is_lost_is_tried_smaller_and_the_setting_is_named() {
     let pki = Pki::new();
     let client = pki.client("alice");
-    for (loss, code) in [(Loss::Silence, "timed-out"), (Loss::Close, "connection-lost")] {
+    for (way, code) in [(Loss::Silence, "timed-out"), (Loss::Close, "connection-lost")] {
         let server = McpServer::on(TlsServer::builder(&pki).tls13_only(), McpOptions::default()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let url = format!("https://localhost:{}/mcp", listener.local_addr().expect("an address").port());
-        let firewall = tokio::spawn(firewall(listener, server.server().addr(), loss));
+        let firewall = tokio::spawn(firewall(listener, server.server().addr(), way));
         let found = towards(&pki, &url, &client).args(["--timeout", "3000"]).examined().await;
         let failure = found.broken_at("tls");
         assert_eq!(failure["code"], code, "{failure:#}");

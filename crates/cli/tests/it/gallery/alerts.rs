@@ -139,12 +139,20 @@ async fn in_answer_to_the_greeting_about_names_and_more() {
 }
 
 #[tokio::test]
-async fn that_a_certificate_has_expired_which_has() {
-    let mut case = case("alert-certificate-expired-indeed", CertificateExpired, Side::Ours);
-    let client = case.pki.expired_client();
-    let server = TlsServer::builder(&case.pki);
-    let server = BreakingServer::start(&server, Moment::Certificate, Break::Alert(45)).await;
-    let host = case.towards(&server.url("/mcp"), Some(&client));
-    case.refused("TLS 1.2, by hand", host).await;
-    case.end();
+async fn of_a_certificate_that_has_expired() {
+    let alerts = [
+        ("alert-certificate-expired-indeed", CertificateExpired, 45),
+        // Another certificate of the same CA would be refused as well.
+        ("alert-unknown-ca-of-an-expired-certificate", CertificateRefused, 48),
+    ];
+    all(alerts, |(name, code, alert)| async move {
+        let mut case = case(name, code, Side::Ours);
+        let client = case.pki.expired_client();
+        let server = TlsServer::builder(&case.pki);
+        let server = BreakingServer::start(&server, Moment::Certificate, Break::Alert(alert)).await;
+        let host = case.towards(&server.url("/mcp"), Some(&client));
+        case.refused("TLS 1.2, by hand", host).await;
+        case.end();
+    })
+    .await;
 }

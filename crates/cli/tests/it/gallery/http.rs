@@ -52,6 +52,22 @@ async fn a_server_that_wants_oauth() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_a_password() {
+    answered("http-unauthorized-basic", Code::HttpUnauthorized, Side::Ours, || {
+        with(reply::empty(401), "www-authenticate", "Basic realm=\"corp\"")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn iis_that_holds_the_certificate_for_revoked() {
+    answered("certificate-refused-by-iis", Code::CertificateRefused, Side::Ours, || {
+        html(403, "IIS 10.0 Detailed Error - 403.13 - Forbidden")
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_token_that_has_expired() {
     let mut case = case("http-unauthorized-with-a-token", Code::HttpUnauthorized, Side::Ours);
     let token = case.secret("eyJhbGciOi.token-of-alice");
@@ -60,7 +76,7 @@ async fn a_token_that_has_expired() {
         .handler(|request, _| {
             let sent = request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
             // It says more than it should.
-            let answer = reply::text(401, format!("{sent} has expired"));
+            let answer = reply::text(401, format!("{sent} has expired, Cannot POST {}", request.uri()));
             std::future::ready(with(answer, "www-authenticate", "Bearer error=\"invalid_token\""))
         })
         .start()

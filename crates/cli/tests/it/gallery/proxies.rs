@@ -43,6 +43,13 @@ async fn a_proxy_that_wants_a_password() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_wants_kerberos() {
+    let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate\r\n\
+        Proxy-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n";
+    answers("proxy-unauthorized-by-kerberos", Code::ProxyUnauthorized, Side::Ours, answer).await;
+}
+
+#[tokio::test]
 async fn a_proxy_that_does_not_reach_the_server() {
     let mut case = case("proxy-bad-gateway", Code::ProxyFailed, Side::Between);
     let proxy = ConnectProxy::start().await;

@@ -100,6 +100,14 @@ async fn a_certificate_without_its_intermediate() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_was_renewed_and_its_chain_was_not() {
+    shows("server-chain-of-another", Code::ServerChainIncomplete, Side::Theirs, |pki| {
+        pki.server_identity_of_intermediate().leaf_only().and_presents(pki.client_ca_der())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_certificate_for_clients() {
     let code = Code::ServerCertificateInvalid;
     shows("server-certificate-for-clients", code, Side::Theirs, Pki::client_auth_only_server_identity).await;

@@ -83,7 +83,7 @@ async fn a_handshake_that_dies_in_silence_is_told_with_what_to_try() {
                 () = async { serve.await; std::future::pending().await } => unreachable!(),
             };
             assert_eq!(data["code"], if hold { "timed-out" } else { "connection-lost" }, "{data:#}");
-            let suggested = told(&data, "fix").contains("Set `keyExchange` to \"classical\"");
+            let suggested = told(&data, "fix").contains("`keyExchange` \"classical\" helps");
             assert_eq!(suggested, !classical && !answer, "hold {hold}: {data:#}");
         }
     }

@@ -262,7 +262,7 @@ impl Remote {
         if let Some(error) = answer.part("/error") {
             return Err(Failure::new(Code::SessionLost, "The server refuses a new session")
                 .fix("Look into the server's log.")
-                .evidence("error", error));
+                .evidence("error", super::error_as_told(&error)));
         }
         let revision = established.negotiated(answer);
         if revision != memory.revision {
@@ -285,7 +285,7 @@ impl Remote {
                     &Failure::new(Code::ServerError, "The server's new session lacks something of the old one")
                         .because(format!("It answered `{}` with an error.", request.method().unwrap_or_default()))
                         .fix("Look into the server's log.")
-                        .evidence("error", answer.part("/error").unwrap_or_default()),
+                        .evidence("error", super::error_as_told(&answer.part("/error").unwrap_or_default())),
                 ),
                 Exchanged::Lost(answer) => {
                     answer?;

@@ -78,9 +78,9 @@ impl Malformed {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::NotUtf8 => "it is not UTF-8 text",
-            Self::NotJson => "it is not valid JSON",
-            Self::NotMessage => "it is JSON, but not a JSON-RPC message",
+            Self::NotUtf8 => "is not UTF-8 text",
+            Self::NotJson => "is not valid JSON",
+            Self::NotMessage => "is JSON, but not a JSON-RPC message",
         }
     }
 }

@@ -15,6 +15,11 @@ impl Head {
             let failure = self.explain.unasked(status);
             return self.with_words(failure);
         }
+        if (status == 403 || status == 401 && !of_token)
+            && let Some(failure) = self.explain.unaccepted(status)
+        {
+            return self.with_words(failure);
+        }
         let failure = match status {
             401 => self.unauthorized(),
             403 => self.forbidden(),
@@ -25,7 +30,7 @@ impl Head {
         };
         let failure = if self.certificate_not_asked && status == 401 {
             failure
-                .because("It did not ask for the client certificate on this connection, so none was shown.")
+                .because("It did not ask for the client certificate on this connection, so none was presented.")
                 .fix("If the certificate shall do instead, have the server ask for one on the whole host and port.")
         } else {
             failure
@@ -54,16 +59,29 @@ impl Head {
                     .at(place.clone())
                     .fix(format!("Renew what `headers` gives for {}: likely it has expired.", brief(name)))
             }
-            None => of("The server wants credentials (HTTP 401)".to_owned())
-                .fix("Set `headers` to a token by reference: \"Authorization\": \"Bearer {env:TOKEN}\"."),
+            None => of("The server wants credentials (HTTP 401)".to_owned()).fix(match self.scheme().as_deref() {
+                Some("basic") => {
+                    "Set `headers` by reference: \"Authorization\": \"Basic {env:LOGIN}\", the base64 of USER:PASSWORD."
+                }
+                Some("negotiate" | "ntlm" | "digest") => {
+                    "Have the server take a token or a client certificate: this way to log in is not spoken here."
+                }
+                _ => "Set `headers` to a token by reference: \"Authorization\": \"Bearer {env:TOKEN}\".",
+            }),
         };
         let Some(challenge) = &self.challenge else { return failure };
         let failure = failure.because(format!("It asks for credentials: {}.", quoted(challenge)));
-        if challenge.to_ascii_lowercase().contains("bearer") {
-            return failure
-                .because("That is OAuth. There is no login for it here, so the token must come from elsewhere.");
+        if self.scheme().as_deref() == Some("bearer") {
+            return failure.because(
+                "Likely that is OAuth. There is no login for it here, so the token must come from elsewhere.",
+            );
         }
         failure
+    }
+
+    /// The first way to log in that the server names, in lower case.
+    fn scheme(&self) -> Option<String> {
+        self.challenge.as_ref()?.split_whitespace().next().map(str::to_ascii_lowercase)
     }
 
     fn forbidden(&self) -> Failure {
@@ -110,16 +128,19 @@ fn not_found(status: u16) -> Failure {
 
 fn server_error(status: u16) -> Failure {
     let (what, fix) = match status {
-        501 => ("cannot do that", "Check the path of the URL: it must be the MCP endpoint itself."),
-        502 => ("is down behind its proxy", "Check that the MCP server runs, and that the proxy before it reaches it."),
-        503 => ("is not available", "Try again later; if it stays so, look into the server's log."),
+        501 => ("The server cannot do that", "Check the path of the URL: it must be the MCP endpoint itself."),
+        502 => (
+            "The proxy got no valid answer from the server",
+            "Check that the MCP server runs, and that the proxy before it reaches it.",
+        ),
+        503 => ("The server is not available", "Try again later; if it stays so, look into the server's log."),
         504 => (
-            "did not answer its proxy in time",
+            "The server did not answer its proxy in time",
             "Check that the MCP server runs; else raise the time limit of the proxy before it.",
         ),
-        _ => ("failed", "Look into the server's log."),
+        _ => ("The server failed", "Look into the server's log."),
     };
-    Failure::new(Code::HttpServerError, format!("The server {what} (HTTP {status})")).fix(fix)
+    Failure::new(Code::HttpServerError, format!("{what} (HTTP {status})")).fix(fix)
 }
 
 fn other(status: u16, retry_after: Option<u64>) -> Failure {
@@ -133,7 +154,7 @@ fn other(status: u16, retry_after: Option<u64>) -> Failure {
         (406 | 411 | 415 | 426 | 505, _) => "Check that the URL is that of an MCP endpoint.".to_owned(),
         (431, _) => "Remove what is not needed from `headers`.".to_owned(),
         (402, _) => "Have the access paid for.".to_owned(),
-        (400..=499, _) => "Read its words; if they say nothing, look into the server's log.".to_owned(),
+        (400..=499, _) => "Look into the server's log for the reason, or ask whoever runs it.".to_owned(),
         _ => "Check that the URL is that of an MCP endpoint, and look into the server's log.".to_owned(),
     };
     Failure::new(Code::HttpStatus, format!("The server answered HTTP {status}{name}")).fix(fix)

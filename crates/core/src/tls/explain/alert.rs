@@ -3,7 +3,8 @@
 
 use rustls::AlertDescription as Alert;
 
-use super::{certificate_not_asked, ours, version_too_old};
+use super::ours::{self, Said};
+use super::{certificate_not_asked, version_too_old};
 use crate::error::{AFTER_ANSWERS, Code, Failure, brief};
 use crate::identity::Identity;
 use crate::tls::Tls;
@@ -32,7 +33,7 @@ pub(super) fn explain(tls: &Tls, evidence: &Evidence, alert: Alert, identity: Op
         && evidence.offer == Offer::NotAsked;
     let unasked = alert == Alert::CertificateRequired && evidence.offer == Offer::NotAsked && identity.is_some();
     let failure = if unasked {
-        certificate_not_asked(evidence, identity).because(told)
+        certificate_not_asked(evidence, identity, &told)
     } else if about_ours {
         let why = match evidence.offer {
             Offer::Presented => told,
@@ -43,25 +44,31 @@ pub(super) fn explain(tls: &Tls, evidence: &Evidence, alert: Alert, identity: Op
             Step::Handshake => "during the handshake",
             _ => "after the handshake",
         };
-        ours::refused(tls, evidence, identity, Some((alert, &meaning.name)), &why).evidence("alert_came", during)
+        ours::refused(tls, evidence, identity, Said { of: Some(alert), name: Some(&meaning.name) }, &why)
+            .evidence("alert_came", during)
     } else if of_renegotiation {
         // Apache asks by a second handshake within the first (TLS 1.2), which this program never makes.
-        certificate_not_asked(evidence, identity).because(format!(
-            "After the request it wanted to shake hands once more, and sent the TLS alert `{}`.",
-            meaning.name
-        ))
+        let why =
+            format!("After the request it wanted to shake hands once more, and sent the TLS alert `{}`.", meaning.name);
+        certificate_not_asked(evidence, identity, &why)
     } else {
         match alert {
             Alert::ProtocolVersion => version_too_old(evidence).because(told),
-            Alert::IllegalParameter if is_p521(identity, evidence) => Failure::new(
-                Code::KeyUnsupported,
-                format!("{target} takes no client certificate with a P-521 key"),
-            )
-            .because(told)
-            .because(
-                "Over TLS 1.2 the curve of that key would have to be offered for key exchange too, which it is not.",
-            )
-            .fix("Have the server speak TLS 1.3, or use a certificate with a P-256 or P-384 key."),
+            Alert::IllegalParameter if is_p521(identity, evidence) => {
+                let what = format!("{target} takes no client certificate with a P-521 key");
+                let failure = Failure::new(Code::KeyUnsupported, what)
+                    .because(told)
+                    .because("Over TLS 1.2 the curve of that key would have to be offered for key exchange too, which it is not.")
+                    .fix("Have the server speak TLS 1.3, or use a certificate with a P-256 or P-384 key.");
+                match identity {
+                    Some(identity) => failure.at(identity.place()).at(identity.origin()),
+                    None => failure,
+                }
+            }
+            // No certificate was seen that could be valid.
+            Alert::AccessDenied => Failure::new(Code::TlsFailed, format!("{target} allows no access from here (access_denied)"))
+                .because("The server sent the TLS alert `access_denied` before it asked for a client certificate: it, or likely a firewall on the way, allows no access to this host.")
+                .fix(format!("Have access to {target} allowed, in the firewall or by whoever runs the server.")),
             Alert::UnrecognisedName => Failure::new(Code::TlsFailed, format!("{target} does not know the host name"))
                 .because(told)
                 .fix(meaning.fix),
@@ -127,11 +134,13 @@ pub(super) fn meaning(alert: Alert) -> Meaning {
             "Ask whoever runs the server which TLS versions and cipher suites it takes.",
         ),
         Alert::InternalError => of("internal_error", "something failed within it", SEE_LOG),
-        Alert::InappropriateFallback => {
-            of("inappropriate_fallback", "it takes this for a downgrade of an older attempt", BETWEEN)
-        }
+        Alert::InappropriateFallback => of(
+            "inappropriate_fallback",
+            "it takes this for a retry with an older version of TLS than both ends speak (RFC 7507)",
+            BETWEEN,
+        ),
         Alert::UserCanceled => of("user_canceled", "somebody there cancelled the handshake", SEE_LOG),
-        Alert::NoRenegotiation => of("no_renegotiation", "it wanted a second handshake", SEE_LOG),
+        Alert::NoRenegotiation => of("no_renegotiation", "it refuses a second handshake", SEE_LOG),
         Alert::MissingExtension => of("missing_extension", "it wants an extension that is not sent", SEE_LOG),
         Alert::UnsupportedExtension => of("unsupported_extension", "it refuses an extension that it was sent", BETWEEN),
         Alert::CertificateUnobtainable => ours("certificate_unobtainable", "it cannot fetch the certificate"),
@@ -160,10 +169,11 @@ pub(super) fn meaning(alert: Alert) -> Meaning {
         Alert::EncryptedClientHelloRequired => {
             of("ech_required", "it wants an encrypted greeting, which is not spoken here", SEE_LOG)
         }
-        other => of(&format!("number {}", u8::from(other)), "it is not one of RFC 8446", SEE_LOG),
+        other => of(&format!("{NAMELESS} {}", u8::from(other)), "RFC 8446 has none of that number", SEE_LOG),
     }
 }
 
+const NAMELESS: &str = "number";
 const SEE_LOG: &str = "Look into the server's log for the reason, or ask whoever runs it.";
 const BETWEEN: &str = "Check for a proxy or firewall on the way that changes TLS; else tell whoever runs the server.";
 const MODERN: &str = "Have the server enable TLS 1.2 or 1.3.";
@@ -176,7 +186,7 @@ mod tests {
     fn every_alert_has_a_name_and_words_of_its_own() {
         let known: Vec<_> = (0..=u8::MAX)
             .map(|number| meaning(Alert::from(number)))
-            .filter(|m| !m.name.starts_with("number"))
+            .filter(|m| !m.name.starts_with(NAMELESS))
             .collect();
         assert!(known.len() >= 30, "{}", known.len());
         for (at, one) in known.iter().enumerate() {

@@ -3,7 +3,7 @@
 use rustls::{Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::version_too_old;
-use crate::error::{Code, Failure, brief};
+use crate::error::{Code, Failure, brief, quoted};
 use crate::tls::evidence::Evidence;
 
 /// Explains a handshake that this end gave up.
@@ -13,9 +13,23 @@ pub(super) fn given_up(evidence: &Evidence, error: &Error) -> Failure {
         Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion)
             if evidence.server_chain.is_empty() =>
         {
-            Failure::new(Code::NotTls, format!("{target} does not speak TLS"))
-                .because("Its answer to the TLS greeting is no TLS record; plain HTTP servers answer like that.")
-                .fix("Check the port of the URL: the TLS port of the server is another one.")
+            let begins = String::from_utf8_lossy(&evidence.beginning);
+            let failure = Failure::new(Code::NotTls, format!("{target} does not speak TLS"))
+                .because(format!(
+                    "Its answer to the TLS greeting is no TLS record; it begins {}.",
+                    quoted(begins.lines().next().unwrap_or_default())
+                ))
+                .fix("Check the port of the URL: the TLS port of the server is likely another one.");
+            if !begins.starts_with("HTTP/") {
+                return failure;
+            }
+            let failure = failure.because("That is HTTP without TLS.");
+            match evidence.address {
+                Some(address) if evidence.proxy.is_none() && address.ip().is_loopback() => {
+                    failure.fix("Or write http:// in the URL, which this machine's own servers may have.")
+                }
+                _ => failure,
+            }
         }
         Error::PeerIncompatible(
             PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
@@ -47,9 +61,9 @@ fn words(error: &Error) -> (&'static str, &'static str) {
             ("What the server sent cannot be decrypted; likely it was changed on the way.", INSPECTED)
         }
         Error::PeerSentOversizedRecord => ("The server sent a record longer than TLS allows.", INSPECTED),
-        Error::FailedToGetCurrentTime => ("This computer's clock gives no time.", "Set this computer's clock."),
+        Error::FailedToGetCurrentTime => ("This machine's clock gives no time.", "Set this machine's clock."),
         Error::FailedToGetRandomBytes => {
-            ("This computer gives no random numbers.", "Restart it; if that does not help, its system is damaged.")
+            ("This machine gives no random numbers.", "Restart it; if that does not help, its system is damaged.")
         }
         _ => ("It broke off for a reason that has no name here.", OPERATOR),
     }
@@ -140,7 +154,8 @@ fn misbehaved(fault: &PeerMisbehaved) -> &'static str {
     }
 }
 
-const INSPECTED: &str = "Check for a proxy or firewall on the way that opens TLS; else tell whoever runs the server.";
+const INSPECTED: &str =
+    "Check for a proxy or firewall on the way that intercepts TLS; else tell whoever runs the server.";
 const OPERATOR: &str = "Tell whoever runs the server.";
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use crate::tls::Peer;
 pub(super) fn unknown(server: &Untrusted<'_>) -> Failure {
     let of = |code, what: &str| Failure::new(code, format!("The certificate of {} {what}", brief(server.target)));
     let Some(leaf) = server.chain.first() else { return of(Code::ServerIssuerUnknown, "is signed by an unknown CA") };
-    let issuer = quoted(&server.chain.last().unwrap_or(leaf).issuer);
     if leaf.self_issued {
         let failure = of(Code::ServerSelfSigned, "is signed by itself").because(format!("It is {}.", server.subject()));
         return with_trusted(server, failure)
@@ -17,8 +16,9 @@ pub(super) fn unknown(server: &Untrusted<'_>) -> Failure {
             .fix(fetch(server, "What the server presents can be saved, to be compared with the owner's"))
             .evidence("issuer", leaf.issuer.clone());
     }
-    // Sent twice it still comes alone.
-    if server.chain.iter().any(|facts| facts.fingerprint != leaf.fingerprint) {
+    let end = server.end_of_chain(leaf);
+    let issuer = quoted(&end.issuer);
+    if end.fingerprint != leaf.fingerprint {
         let failure = of(Code::ServerIssuerUnknown, "is signed by an unknown CA").because(format!(
             "It is {}, issued by {}, and the chain ends at the issuer {issuer}.",
             server.subject(),
@@ -29,10 +29,20 @@ pub(super) fn unknown(server: &Untrusted<'_>) -> Failure {
             .fix(fetch(server, "What it presents of that CA can be saved, to be compared with the owner's"))
             .evidence("issuer", leaf.issuer.clone());
     }
-    let alone =
-        format!("It is {}, and comes alone; of its issuer {issuer} the server presents nothing.", server.subject());
+    // Sent twice it still comes alone.
+    let others: Vec<_> = server.chain.iter().filter(|facts| facts.fingerprint != leaf.fingerprint).collect();
+    let alone = if others.is_empty() {
+        format!("It is {}, and comes alone; of its issuer {issuer} the server presents nothing.", server.subject())
+    } else {
+        let titles: Vec<_> = others.iter().map(|facts| quoted(facts.title())).collect();
+        format!(
+            "It is {}, issued by {issuer}, of which the server presents nothing: what it sends besides, {}, did not sign it.",
+            server.subject(),
+            first_few(&titles)
+        )
+    };
     let failure = if is_below_a_trusted_one(server, leaf) {
-        with_trusted(server, of(Code::ServerChainIncomplete, "comes without its intermediate").because(alone))
+        with_trusted(server, of(Code::ServerChainIncomplete, "likely comes without its intermediate").because(alone))
             .because("The issuer has the name of one below them; likely it is the missing link.")
             .fix("Have the server send the intermediate certificates too.")
             .fix(format!("Or set `ca` (--ca) to the certificate of {}.", brief(&issuer)))
@@ -57,7 +67,7 @@ fn with_trusted(server: &Untrusted<'_>, failure: Failure) -> Failure {
         return failure.because("Only the system's roots are trusted, and they do not have it.");
     };
     let names = first_few(&subjects.iter().map(|name| quoted(name)).collect::<Vec<_>>());
-    let system = if trust.trusts_system() { " The system's roots do not have it either." } else { "" };
+    let system = if trust.trusts_system() { " Neither do the system's roots hold its issuer." } else { "" };
     failure.because(format!("`ca` ({file}) holds {names}.{system}"))
 }
 

@@ -23,7 +23,7 @@ pub(super) fn not_the_server(server: &Untrusted<'_>, why: &NotTheServer) -> Fail
             Failure::new(Code::ServerIdMissing, format!("The certificate of {target} is not that of a SPIFFE workload"))
                 .because(format!("{why}; expected is {expected}."))
                 .because(format!("It is for {names}."))
-                .fix("Have the server show its X.509-SVID, or use `ca` instead of `spiffe`.")
+                .fix("Have the server present its X.509-SVID, or use `cert`, `key` and `ca` instead of `spiffe`.")
         }
     }
 }
@@ -32,10 +32,17 @@ pub(super) fn not_the_server(server: &Untrusted<'_>, why: &NotTheServer) -> Fail
 pub(super) fn unknown_issuer(server: &Untrusted<'_>) -> Failure {
     let what = format!("The certificate of {} is not signed by its trust domain", brief(server.target));
     let failure = Failure::new(Code::ServerIssuerUnknown, what);
-    let (Some(last), Some(spiffe)) = (server.chain.last(), server.tls.trust.spiffe()) else { return failure };
+    let (Some(leaf), Some(spiffe)) = (server.chain.first(), server.tls.trust.spiffe()) else { return failure };
+    let end = server.end_of_chain(leaf);
     let names = first_few(&spiffe.subjects().iter().map(|name| quoted(name)).collect::<Vec<_>>());
+    let failure = failure
+        .because(format!("It claims {}, and its chain ends at the issuer {}.", spiffe.expected(), quoted(&end.issuer)))
+        .because(format!("The bundle of the trust domain `{}` holds {names}.", spiffe.domain()));
+    let failure = if spiffe.subjects().contains(&end.issuer) {
+        failure.because("A CA of that name with another key is in the bundle: likely the CA was made anew.")
+    } else {
+        failure
+    };
     failure
-        .because(format!("It claims {}, and its chain ends at the issuer {}.", spiffe.expected(), quoted(&last.issuer)))
-        .because(format!("The bundle of the trust domain `{}` holds {names}.", spiffe.domain()))
-        .fix("Have the server show an SVID of that trust domain, with its intermediates; else somebody pretends to be it.")
+        .fix("Have the server present an SVID of that trust domain, with its intermediates; else somebody pretends to be it.")
 }
