@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
-use mcp_mtls_core::error::{Code, Failure};
+use mcp_mtls_core::error::{Code, Failure, printable};
 use serde::Serialize;
 
 pub(crate) use ask::confirmed;
@@ -283,7 +283,9 @@ pub(crate) fn failure_within(name: &str, ink: Ink, failure: &Failure, indent: us
             let label = if at == 0 { format!("{name}: ") } else { String::new() };
             let label = format!("{:indent$}{label:>width$}", "");
             let label = if at == 0 { paint.ink(ink, &label) } else { label.as_str().into() };
-            lines.push(beside(&label, indent + width, value));
+            // A name out of a file may hold what drives a terminal.
+            let value = value.split('\n').map(printable).collect::<Vec<_>>().join("\n");
+            lines.push(beside(&label, indent + width, &value));
         }
     };
     tell(name, ink, std::slice::from_ref(&facts.what));

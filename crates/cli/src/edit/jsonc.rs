@@ -95,7 +95,7 @@ impl Document {
     }
 
     /// Removes the value at this path of keys, with its key, the comment behind it on its line, and the comments
-    /// right above it; those above the first of a map stay, since they may be about all of them. Returns the comments
+    /// right above it, but not values that were commented out; those above the first of a map stay, since they may be about all of them. Returns the comments
     /// above that went with it, or nothing if there is no such value.
     pub(crate) fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
         let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
@@ -118,6 +118,14 @@ impl Document {
             }
         })?;
         Ok(Some(comments))
+    }
+
+    /// Whether comments stand right above the value at this path of keys.
+    pub(crate) fn has_comment_above(&self, path: &[&str]) -> bool {
+        self.root(|root| {
+            Ok(find(root, path).is_some_and(|property| space::has_comment_above(self.body(), property.start())))
+        })
+        .unwrap_or(false)
     }
 
     /// The text without the mark that some editors on Windows write first.

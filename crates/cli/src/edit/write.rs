@@ -26,11 +26,19 @@ impl Target {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let unreadable = |error: &io::Error| {
             Failure::new(Code::ConfigUnreadable, "The configuration file cannot be read")
-                .at(path.display().to_string())
-                .because(format!("{error}."))
+                .at(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string())
+                .because_of(error)
+                .fix("Let your user read it, or name another file with --config.")
         };
         let path = std::path::absolute(path).map_err(|error| unreadable(&error))?;
-        let real = followed(&path).map_err(|error| unreadable(&error))?;
+        let real = followed(&path);
+        // A pipe can be read but not replaced, and waits for whoever writes into it.
+        if fs::metadata(&real).is_ok_and(|there| !there.is_file()) {
+            return Err(Failure::new(Code::ConfigUnreadable, "What is to be changed is no file")
+                .at(path.display().to_string())
+                .because("It is a folder, a pipe or a device.")
+                .fix("Name a file with --config."));
+        }
         let before = match read_file(&real) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -70,8 +78,9 @@ impl Target {
         let unwritable = |error: &io::Error| {
             Failure::new(Code::FileUnwritable, "The configuration file cannot be written")
                 .at(self.real.display().to_string())
-                .because(format!("{error}."))
+                .because_of(error)
                 .because("It was not changed.")
+                .fix("Let your user write it and its folder, or name another file with --config.")
         };
         let folder = self.real.parent().unwrap_or(Path::new("/"));
         make_folder(folder).map_err(|error| unwritable(&error))?;
@@ -86,11 +95,7 @@ impl Target {
             (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
             _ => return Err(self.changed()),
         }
-        let backup = backup.map(|file| {
-            let path = backup_of(&self.real);
-            file.persist(&path).map(|_| path).map_err(|error| unwritable(&error.error))
-        });
-        let backup = backup.transpose()?;
+        let backup = backup.map(|file| kept(file, backup_of(&self.real))).transpose()?;
         let placed = if old.is_some() { new.persist(&self.real) } else { new.persist_noclobber(&self.real) };
         placed.map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => self.changed(),
@@ -111,7 +116,7 @@ impl Target {
         written.map(drop).map_err(|error| {
             Failure::new(Code::FileUnwritable, "The file cannot be written")
                 .at(self.real.display().to_string())
-                .because(format!("{error}."))
+                .because_of(&error)
         })
     }
 
@@ -133,17 +138,33 @@ impl Target {
     }
 }
 
+/// Puts a copy of what the file was under this name, which is ours; what is there that we cannot have written stays.
+fn kept(copy: tempfile::NamedTempFile, path: PathBuf) -> Result<PathBuf> {
+    let unwritable =
+        |failure: Failure| failure.because("The configuration was not changed.").fix("Move away what has this name.");
+    let failure = Failure::new(Code::FileUnwritable, "The copy of the old configuration file cannot be written")
+        .at(path.display().to_string());
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(unwritable(failure.because("Something that is no file is there.")));
+    }
+    match copy.persist(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(unwritable(failure.because_of(&error.error))),
+    }
+}
+
 /// The file that a path leads to, over every link, whether it is there or not.
-fn followed(path: &Path) -> io::Result<PathBuf> {
+fn followed(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&path) {
             Ok(to) => path = path.parent().unwrap_or(Path::new("/")).join(to),
             // It is no link, or not there.
-            Err(_) => return Ok(path),
+            Err(_) => return path,
         }
     }
-    Err(io::Error::other("It is a link that leads to itself"))
+    // Whoever opens it is told that the links lead nowhere.
+    path
 }
 
 /// Makes the folders that are missing, for their owner alone.
@@ -190,7 +211,7 @@ fn permissions(_new: &File, like: &Metadata) -> io::Result<Permissions> {
 
 fn backup_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".backup");
+    name.push(".mcp-mtls-backup");
     path.with_file_name(name)
 }
 
@@ -228,13 +249,33 @@ mod tests {
             fs::write(&path, "old").unwrap();
             fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
             let backup = Target::read(&path).unwrap().replace("new").unwrap().unwrap();
-            assert_eq!(backup, folder.path().join("config.jsonc.backup"));
+            assert_eq!(backup, folder.path().join("config.jsonc.mcp-mtls-backup"));
             assert_eq!((fs::read_to_string(&path).unwrap(), mode(&path)), ("new".to_owned(), kept));
             assert_eq!((fs::read_to_string(&backup).unwrap(), mode(&backup)), ("old".to_owned(), kept));
             Target::read(&path).unwrap().replace("newer").unwrap();
             assert_eq!(fs::read_to_string(&backup).unwrap(), "new");
-            assert_eq!(names(folder.path()), ["config.jsonc", "config.jsonc.backup"]);
+            assert_eq!(names(folder.path()), ["config.jsonc", "config.jsonc.mcp-mtls-backup"]);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_keep_beside_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.jsonc");
+        let (theirs, ours) = (folder.path().join("config.jsonc.backup"), backup_of(&path));
+        fs::write(&path, "old").unwrap();
+        fs::write(&theirs, "precious").unwrap();
+        std::os::unix::fs::symlink(&theirs, &ours).unwrap();
+        let failure = Target::read(&path).unwrap().replace("new").unwrap_err();
+        assert_eq!(failure.facts().place, [ours.display().to_string()]);
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap(), fs::read_to_string(&theirs).unwrap()),
+            ("old".into(), "precious".into())
+        );
+        fs::remove_file(&ours).unwrap();
+        Target::read(&path).unwrap().replace("new").unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "precious");
     }
 
     #[cfg(unix)]
@@ -253,7 +294,7 @@ mod tests {
             assert_eq!(fs::read_to_string(dotfiles.join("real.jsonc")).unwrap(), text);
         }
         assert_eq!(names(&home), ["config.jsonc"]);
-        assert_eq!(names(&dotfiles), ["link", "real.jsonc", "real.jsonc.backup"]);
+        assert_eq!(names(&dotfiles), ["link", "real.jsonc", "real.jsonc.mcp-mtls-backup"]);
         std::os::unix::fs::symlink("round", home.join("round")).unwrap();
         assert_eq!(Target::read(&home.join("round")).err().unwrap().code(), Code::ConfigUnreadable);
     }
@@ -276,8 +317,8 @@ mod tests {
         let target = Target::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(target.replace("sixth").unwrap_err().code(), Code::FileUnwritable);
-        assert_eq!(names(folder.path()), ["config.jsonc.backup"]);
-        assert_eq!(fs::read_to_string(folder.path().join("config.jsonc.backup")).unwrap(), "first");
+        assert_eq!(names(folder.path()), ["config.jsonc.mcp-mtls-backup"]);
+        assert_eq!(fs::read_to_string(folder.path().join("config.jsonc.mcp-mtls-backup")).unwrap(), "first");
     }
 
     #[test]

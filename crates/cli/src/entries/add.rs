@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 
-use mcp_mtls_core::config::{Draft, Entry, EntrySettings, File, Value, read_file, schema};
+use mcp_mtls_core::config::{Draft, Entry, EntrySettings, File, Unset, Value, forbid_programs, read_file, schema};
 use mcp_mtls_core::doctor::{Report, Stage, examine};
-use mcp_mtls_core::error::{Code, Failure, Result, printable};
+use mcp_mtls_core::error::{Code, Failure, Result, plain as plain_words, printable};
 use mcp_mtls_core::identity::Identity;
 use mcp_mtls_core::trust::Trust;
 
 use super::paste::{self, Pasted};
-use super::{Configuration, in_file, view};
+use super::{Configuration, in_file, preview, view};
 use crate::edit::jsonc::plain;
 use crate::edit::write::Target;
 use crate::{render, stdio};
@@ -44,8 +44,9 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     force: bool,
 
-    /// With --from: let it run the programs and load the libraries that it names, without a question.
-    #[arg(long, requires = "from")]
+    /// With --from: let it run the programs, load the libraries and send the files and variables that it names,
+    /// without a question.
+    #[arg(long)]
     yes: bool,
 
     /// Answer in JSON.
@@ -94,6 +95,11 @@ pub(crate) fn run(args: AddArgs) -> Result<ExitCode> {
 
 fn added(args: AddArgs) -> Result<Added> {
     let AddArgs { name, url, from, config, offline, force, yes, json: _, settings } = args;
+    if yes && from.is_none() {
+        // The parser takes the URL for a reason to need no --from.
+        return Err(Failure::new(Code::UsageInvalid, "--yes is for an entry that --from takes from elsewhere")
+            .fix("Remove --yes: what is typed is not asked about."));
+    }
     let (name, entry, mut notes) = match (from, name, url) {
         (Some(from), name, _) => {
             let Pasted { name, entry, notes } = paste::read(&from, name.as_deref())?;
@@ -112,14 +118,22 @@ fn added(args: AddArgs) -> Result<Added> {
     }
     let draft = entry.draft()?;
     if pasted {
-        notes.extend(literal_credentials(&draft));
-        agree(&name, &draft, yes)?;
+        agree(&name, &draft, offline, yes)?;
+        if draft.programs.is_empty() && !yes {
+            // Whatever a reference may give.
+            forbid_programs();
+        }
     }
     let map = there.unwrap_or_else(|| configuration.map());
     let is_new = !configuration.target.exists();
     change(&mut configuration, &[map, &name], &draft, is_new)?;
-    let found = tried(&entry, offline)?;
+    let found = tried(&entry, &draft, offline)?;
     let backup = configuration.target.replace(configuration.document.text())?;
+    let credentials = literal_credentials(&draft);
+    if !credentials.is_empty() {
+        notes.extend(read_by_others(configuration.target.path()));
+    }
+    notes.extend(credentials);
     notes.extend(write_schema(&configuration));
     let file = configuration.target.path().to_owned();
     let config = config.map(|_| file.clone());
@@ -155,38 +169,72 @@ fn exists(configuration: &Configuration, map: &str, name: &str) -> Failure {
     failure.fix("Replace it with --force, or give another name.")
 }
 
-/// Shows what was pasted as it would be written, and asks before any program of it runs.
-fn agree(name: &str, draft: &Draft, yes: bool) -> Result<()> {
-    render::notice(&view::draft(name, draft));
-    if draft.programs.is_empty() || yes {
+/// Shows what was pasted as it would be written, and asks before any program of it runs and before it sends anything
+/// of the user's.
+fn agree(name: &str, draft: &Draft, offline: bool, yes: bool) -> Result<()> {
+    let sends = if offline { Vec::new() } else { preview::sent(draft) };
+    render::notice(&preview::draft(name, draft, &sends));
+    let (question, what) = match (draft.programs.is_empty(), sends.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => ("It runs or loads these.", "The pasted entry runs programs"),
+        (true, false) => ("It sends these.", "The pasted entry sends files or variables of yours"),
+        (false, false) => ("It runs, loads or sends these.", "The pasted entry runs programs, and sends what is yours"),
+    };
+    if yes {
         return Ok(());
     }
-    match render::confirmed("It runs or loads these. May it, and shall the entry be written?") {
+    match render::confirmed(&format!("{question} May it, and shall the entry be written?")) {
         Some(true) => Ok(()),
         Some(false) => Err(Failure::new(Code::Stopped, "The entry was not agreed to, and nothing was run or written")),
-        None => Err(Failure::new(
-            Code::UsageInvalid,
-            "The pasted entry runs programs, and nobody can be asked whether it may",
-        )
-        .because("There is no terminal. They are listed above; nothing was run or written.")
-        .fix("Look at them, and add --yes if they may run.")),
+        None => Err(Failure::new(Code::UsageInvalid, format!("{what}, and nobody can be asked whether it may"))
+            .because("There is no terminal. They are listed above; nothing was run, sent or written.")
+            .fix("Look at them, and add --yes if it may.")),
     }
 }
 
 /// Values in the entry that look like credentials, which people rarely mean to have in a file.
 fn literal_credentials(draft: &Draft) -> Vec<String> {
     let Value::Map(keys) = &draft.entry else { return Vec::new() };
-    let headers = keys.iter().find(|(key, _)| key == "headers").map(|(_, value)| value);
-    let Some(Value::Map(headers)) = headers else { return Vec::new() };
-    let literal = |value: &Value| matches!(value, Value::Text(text) if !text.expose().contains('{'));
+    let value = |name: &str| keys.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let text = |name: &str| match value(name) {
+        Some(Value::Text(text)) => text.expose(),
+        _ => "",
+    };
     let of_credential = |name: &str| {
         let name = name.to_lowercase();
-        ["auth", "token", "key", "secret", "cookie"].into_iter().any(|word| name.contains(word))
+        ["auth", "token", "key", "secret", "cookie", "password", "session", "signature"]
+            .into_iter()
+            .any(|word| name.contains(word))
     };
-    let found = headers.iter().filter(|(name, value)| literal(value) && of_credential(name));
-    found
-        .map(|(name, _)| format!("the value of {name} stands in the file itself; {{file:}} or {{env:}} is safer"))
-        .collect()
+    let mut found = Vec::new();
+    if let Some(Value::Map(headers)) = value("headers") {
+        let literal = |value: &Value| matches!(value, Value::Text(text) if !preview::refers(text.expose()));
+        let headers = headers.iter().filter(|(name, value)| literal(value) && of_credential(name));
+        found.extend(headers.map(|(name, _)| format!("the value of {name}")));
+    }
+    let query = text("url").split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('&').filter_map(|pair| pair.split_once('='));
+    let query = query.filter(|(name, value)| of_credential(name) && !value.is_empty() && !preview::refers(value));
+    found.extend(query.map(|(name, _)| format!("the value of {} in the URL", plain_words(name))));
+    let user = text("proxy").split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
+    let password = user.and_then(|user| user.split_once(':')).map_or("", |(_, password)| password);
+    if !password.is_empty() && !preview::refers(password) {
+        found.push("the password of the proxy".to_owned());
+    }
+    found.into_iter().map(|what| format!("{what} stands in the file itself; {{file:}} or {{env:}} is safer")).collect()
+}
+
+/// That others may read a file, and how that ends.
+#[cfg(unix)]
+fn read_by_others(file: &Path) -> Option<String> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().ok()?.permissions()) & 0o777;
+    let told = || format!("others can read {0} (mode {mode:04o}): chmod 600 {0}", file.display());
+    (mode & 0o077 != 0).then(told)
+}
+
+#[cfg(not(unix))]
+fn read_by_others(_: &Path) -> Option<String> {
+    None
 }
 
 /// Puts the entry into the text of the file, which is then read as `connect` will read it.
@@ -198,6 +246,11 @@ fn change(configuration: &mut Configuration, path: &[&str; 2], draft: &Draft, is
     }
     configuration.document.set(path, &draft.entry).map_err(|trouble| in_file(trouble, &file))?;
     let text = configuration.document.text();
+    if text.len() > MOST_BYTES {
+        return Err(Failure::new(Code::FileUnwritable, "The configuration file would have more than 64 MiB")
+            .at(file.display().to_string())
+            .because("So much is not read."));
+    }
     let read = File::parse(file.clone(), file.parent().map(Path::to_owned), text)?.entry(path[1])?;
     let same =
         read.map(|entry| entry.draft()).transpose()?.is_some_and(|read| plain(&read.entry) == plain(&draft.entry));
@@ -205,8 +258,11 @@ fn change(configuration: &mut Configuration, path: &[&str; 2], draft: &Draft, is
 }
 
 /// Loads the identity, and connects unless offline.
-fn tried(entry: &Entry, offline: bool) -> Result<Found> {
+fn tried(entry: &Entry, draft: &Draft, offline: bool) -> Result<Found> {
     let mut found = None;
+    // Many have their tokens in the environment of the host alone.
+    let unset: &[Unset] = if offline { &draft.unset } else { &[] };
+    let entry = &entry.clone().without_headers_of(unset);
     crate::on_runtime(async {
         // Signals are heeded before anything is opened: that may run programs, which must not outlive us.
         let mut stopped = pin!(stdio::stop()?);
@@ -218,7 +274,18 @@ fn tried(entry: &Entry, offline: bool) -> Result<Found> {
             }
         }
         Ok(())
+    })
+    .map_err(|failure| match draft.unset.first() {
+        Some(unset) if failure.code() == Code::ReferenceUnresolved => {
+            failure.fix(format!("Or set {} for this command, too.", unset.variable))
+        }
+        _ => failure,
     })?;
+    if let Some(Found::Identity(_, notes)) = &mut found {
+        let told =
+            |unset: &Unset| format!("{}: {} is not set here; the host must set it", unset.setting, unset.variable);
+        notes.extend(unset.iter().map(told));
+    }
     found.ok_or_else(|| Failure::new(Code::SystemFailed, "The entry could not be tried"))
 }
 
@@ -281,4 +348,6 @@ fn write_schema(configuration: &Configuration) -> Option<String> {
 const SCHEMA_FILE: &str = "config.schema.json";
 const SCHEMA_BESIDE: &str = "./config.schema.json";
 const LONGEST_NAME: usize = 64;
+/// As much as is read of a file.
+const MOST_BYTES: usize = 64 << 20;
 const NOT_WRITTEN: &str = "The entry was not written.";

@@ -1,9 +1,10 @@
 //! `mcp-mtls list`: what is configured. Nothing is connected to, and no program is run.
 
+use std::io::ErrorKind;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use mcp_mtls_core::config::{self, Entry, Listed};
+use mcp_mtls_core::config::{self, Content, Entry, Listed, Material};
 use mcp_mtls_core::error::{Code, Failure, Result};
 use mcp_mtls_core::identity::Identity;
 use mcp_mtls_core::identity::facts::CertificateFacts;
@@ -44,8 +45,10 @@ pub(super) enum State {
 }
 
 pub(crate) fn run(args: &ListArgs) -> Result<()> {
+    // Whatever is overlooked below.
+    config::forbid_programs();
     let config = args.config.as_deref();
-    let listed = if config.is_none() && config::files(None).iter().all(|file| !file.exists()) {
+    let listed = if config.is_none() && config::files(None).iter().all(|file| is_missing(file)) {
         Vec::new()
     } else {
         config::list(config)
@@ -73,6 +76,11 @@ pub(crate) fn run(args: &ListArgs) -> Result<()> {
         render::answer(&view::list(&rows, Paint::stdout()));
     }
     Ok(())
+}
+
+/// Whether there is no such file; one that may not be looked for is told.
+fn is_missing(file: &Path) -> bool {
+    file.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Whether it says that there are no entries, which is no trouble here.
@@ -111,6 +119,9 @@ async fn state(entry: Entry) -> Result<State> {
         // A wrong PIN costs a try, and an agent is a process of its own.
         match kind {
             Some("token") => Ok(State::Unknown(TOKEN.to_owned())),
+            _ if [&endpoint.tls.cert, &endpoint.tls.key].into_iter().flatten().any(is_on_token) => {
+                Ok(State::Unknown(TOKEN.to_owned()))
+            }
             Some("spiffe") => Ok(State::Unknown("the SPIFFE agent was not asked".to_owned())),
             _ => {
                 let identity = Identity::load(&endpoint.tls)?;
@@ -123,6 +134,11 @@ async fn state(entry: Entry) -> Result<State> {
         Ok(loaded) => loaded.unwrap_or_else(|error| resume_unwind(error.into_panic())),
         Err(_) => Err(Failure::new(Code::TimedOut, "A file that a setting names does not answer")),
     }
+}
+
+/// Whether it is on a token, which a reference may have said.
+fn is_on_token(material: &Material) -> bool {
+    matches!(material.content, Content::Token(_))
 }
 
 const TOKEN: &str = "the token was not asked";

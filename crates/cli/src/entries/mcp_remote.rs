@@ -11,49 +11,66 @@ use super::paste::Translated;
 /// `config-conflict` for every other command: that is a local server.
 pub(super) fn translated(entry: &Map<String, Value>) -> Result<Translated> {
     let words = words(entry);
-    let Some(at) = words.iter().position(|word| is_mcp_remote(word)) else {
-        let command = words.first().map(|word| plain(word)).unwrap_or_default();
-        return Err(Failure::new(Code::ConfigConflict, "The pasted entry is a local server")
-            .because(format!("It starts `{command}`; mcp-mtls connects to servers by their URL."))
-            .fix("Give the URL of the server: `mcp-mtls add NAME URL`."));
-    };
+    let Some(rest) = behind_mcp_remote(&words) else { return Err(no_translation(&words)) };
     let environment = entry.get("env").or_else(|| entry.get("environment")).and_then(Value::as_object);
     let value = |text: &str| with_environment(text, environment);
     let mut made = Map::new();
-    let (mut headers, mut notes) = (Map::new(), Vec::new());
-    let mut rest = words[at + 1..].iter();
+    let (mut headers, mut notes, mut places) = (Map::new(), Vec::new(), Vec::new());
+    let mut proxied = false;
+    let mut rest = rest.iter().map(String::as_str);
     while let Some(word) = rest.next() {
-        let missing = || untranslatable(word, "Its value is missing.");
-        match word.as_str() {
+        // What stands behind it may be a secret, which is not told.
+        let (flag, given) = match word.split_once('=') {
+            Some((flag, given)) if word.starts_with('-') => (flag, Some(given)),
+            _ => (word, None),
+        };
+        let mut next = || given.or_else(|| rest.next()).ok_or_else(|| untranslatable(flag, "Its value is missing."));
+        match flag {
             "--header" => {
-                let header = rest.next().ok_or_else(missing)?;
-                let (name, text) = header.split_once(':').ok_or_else(|| untranslatable(word, "It has no colon."))?;
+                let (name, text) = next()?.split_once(':').ok_or_else(|| untranslatable(flag, "It has no colon."))?;
                 headers.insert(name.trim().to_owned(), value(text.trim()).into());
             }
             "--transport" => {
-                if rest.next().ok_or_else(missing)? == "sse-only" {
+                if next()? == "sse-only" {
                     made.insert("type".to_owned(), "sse".into());
                 }
             }
-            flag if NEEDLESS.contains(&flag) => {}
-            flag if NEEDLESS_WITH_VALUE.contains(&flag) => drop(rest.next().ok_or_else(missing)?),
-            flag if flag.starts_with('-') => return Err(untranslatable(word, "It has no meaning here.")),
-            // A second word is the port of its browser login.
-            url => drop(made.entry("url").or_insert_with(|| value(url).into())),
+            "--enable-proxy" if given.is_none() => proxied = true,
+            _ if NEEDLESS.contains(&flag) && given.is_none() => {}
+            _ if NEEDLESS_WITH_VALUE.contains(&flag) => drop(next()?),
+            _ if flag.starts_with('-') => return Err(untranslatable(flag, "It has no meaning here.")),
+            _ => places.push(word),
         }
     }
-    if !made.contains_key("url") {
-        return Err(untranslatable("mcp-remote", "It names no URL."));
-    }
+    match places.as_slice() {
+        [] => return Err(untranslatable("mcp-remote", "It names no URL.")),
+        // A second word is the port of its browser login.
+        [url] => made.insert("url".to_owned(), value(url).into()),
+        [url, port] if port.parse::<u16>().is_ok() => made.insert("url".to_owned(), value(url).into()),
+        _ => return Err(untranslatable("mcp-remote", "It has more words than a URL and a port.")),
+    };
     if !headers.is_empty() {
         made.insert("headers".to_owned(), headers.into());
     }
     if let Some(ca) = environment.and_then(|variables| variables.get("NODE_EXTRA_CA_CERTS")) {
         made.insert("tls".to_owned(), Map::from_iter([("ca".to_owned(), ca.clone())]).into());
     }
-    if environment.is_some_and(|variables| variables.contains_key("NODE_TLS_REJECT_UNAUTHORIZED")) {
-        notes.push("NODE_TLS_REJECT_UNAUTHORIZED was not taken over: servers are always verified".to_owned());
+    for name in environment.into_iter().flat_map(Map::keys) {
+        let name = plain(name);
+        match name.as_str() {
+            "NODE_EXTRA_CA_CERTS" => {}
+            "NODE_TLS_REJECT_UNAUTHORIZED" => {
+                notes.push(format!("{name} was not taken over: servers are always verified"));
+            }
+            _ if is_proxy(&name) && proxied => {
+                notes.push(format!("{name} was not taken over: add --proxy URL if the server is behind a proxy"));
+            }
+            _ if words.iter().any(|word| word.contains(&format!("${{{name}}}"))) => {}
+            _ => notes.push(format!("{name} of its environment was not taken over")),
+        }
     }
+    let others = entry.keys().filter(|key| !KEYS.contains(&key.as_str()));
+    notes.extend(others.map(|key| format!("its `{}` was not taken over", plain(key))));
     notes.push("it was translated from the command line of mcp-remote".to_owned());
     Ok(Translated { entry: made, notes })
 }
@@ -68,9 +85,56 @@ fn words(entry: &Map<String, Value>) -> Vec<String> {
     [list("command"), list("args")].concat()
 }
 
+/// What follows `mcp-remote`, if it runs on this machine and nothing else does.
+fn behind_mcp_remote(words: &[String]) -> Option<&[String]> {
+    let name = |word: &String| {
+        let name = word.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
+        name.trim_end_matches(".exe").trim_end_matches(".cmd").to_owned()
+    };
+    let words = match words {
+        [shell, flag, rest @ ..] if name(shell) == "cmd" && flag.eq_ignore_ascii_case("/c") => rest,
+        words => words,
+    };
+    let mut rest = match words {
+        [runner, rest @ ..] if ["npx", "bunx"].contains(&name(runner).as_str()) => rest,
+        [runner, dlx, rest @ ..] if ["pnpm", "yarn"].contains(&name(runner).as_str()) && dlx == "dlx" => rest,
+        _ => return None,
+    };
+    loop {
+        rest = match rest {
+            [yes, rest @ ..] if yes == "-y" || yes == "--yes" => rest,
+            [flag, package, rest @ ..] if (flag == "-p" || flag == "--package") && is_mcp_remote(package) => rest,
+            [flag, rest @ ..] if flag.strip_prefix("--package=").is_some_and(is_mcp_remote) => rest,
+            [package, rest @ ..] if is_mcp_remote(package) => return Some(rest),
+            _ => return None,
+        };
+    }
+}
+
 fn is_mcp_remote(word: &str) -> bool {
-    let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
-    name.split('@').next() == Some("mcp-remote")
+    word.split('@').next() == Some("mcp-remote")
+}
+
+fn no_translation(words: &[String]) -> Failure {
+    let is_near = |word: &String| word.rsplit(['/', '\\']).next().is_some_and(is_mcp_remote);
+    let fix = "Give the URL of the server: `mcp-mtls add NAME URL`.";
+    if words.iter().any(is_near) {
+        return Failure::new(Code::ConfigConflict, "The pasted command line cannot be translated")
+            .because("Only `npx mcp-remote URL` is, and the same with bunx, pnpm dlx or yarn dlx: what else it starts may change what it means.")
+            .fix(fix);
+    }
+    let command = words.first().map(|word| plain(word)).unwrap_or_default();
+    if command.rsplit(['/', '\\']).next().is_some_and(|name| name.trim_end_matches(".exe") == "mcp-mtls") {
+        return Failure::new(Code::ConfigConflict, "The pasted entry starts mcp-mtls itself")
+            .fix("Give what stands behind `connect` to `mcp-mtls add NAME`.");
+    }
+    Failure::new(Code::ConfigConflict, "The pasted entry is a local server")
+        .because(format!("It starts `{command}`; mcp-mtls connects to servers by their URL."))
+        .fix(fix)
+}
+
+fn is_proxy(name: &str) -> bool {
+    ["http_proxy", "https_proxy", "all_proxy", "no_proxy"].iter().any(|proxy| name.eq_ignore_ascii_case(proxy))
 }
 
 /// The text with the variables that the entry itself sets; others are those of the environment here, too.
@@ -88,5 +152,8 @@ fn untranslatable(word: &str, why: &str) -> Failure {
 }
 
 /// Flags that ask for nothing that is not so here anyway.
-const NEEDLESS: [&str; 5] = ["--allow-http", "--debug", "--enable-proxy", "--silent", "--"];
+const NEEDLESS: [&str; 4] = ["--allow-http", "--debug", "--silent", "--"];
 const NEEDLESS_WITH_VALUE: [&str; 2] = ["--auth-timeout", "--host"];
+
+/// The keys of an entry that are read, or say what is known anyway.
+const KEYS: [&str; 5] = ["command", "args", "env", "environment", "type"];

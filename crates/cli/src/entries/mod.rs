@@ -4,12 +4,13 @@ mod add;
 mod list;
 mod mcp_remote;
 mod paste;
+mod preview;
 mod remove;
 mod view;
 
 use std::path::Path;
 
-use mcp_mtls_core::config::{self, MAPS};
+use mcp_mtls_core::config::{self, File, MAPS};
 use mcp_mtls_core::error::{Code, Failure, Result};
 
 use crate::edit::Trouble;
@@ -30,7 +31,14 @@ impl Configuration {
     /// The file that was named, or the user's.
     fn open(path: Option<&Path>) -> Result<Self> {
         let target = Target::read(&path.map_or_else(config::user_file, |path| Ok(path.to_owned()))?)?;
-        let document = Document::parse(target.text()?).map_err(|trouble| in_file(trouble, target.path()))?;
+        let document = Document::parse(target.text()?);
+        // What `connect` would not read is not changed either: of two of one name, nobody knows which is meant.
+        match (File::parse(target.path().to_owned(), None, target.text()?).and_then(|file| file.names()), &document) {
+            (Err(failure), Err(Trouble::Syntax { .. })) => return Err(failure.because(UNTOUCHED)),
+            (Err(failure), _) if failure.code() == Code::ConfigConflict => return Err(failure.because(UNTOUCHED)),
+            _ => {}
+        }
+        let document = document.map_err(|trouble| in_file(trouble, target.path()))?;
         Ok(Self { target, document })
     }
 
@@ -48,6 +56,8 @@ impl Configuration {
         self.target.path().display().to_string()
     }
 }
+
+const UNTOUCHED: &str = "Nothing was changed.";
 
 /// Why the file cannot be changed.
 fn in_file(trouble: Trouble, path: &Path) -> Failure {

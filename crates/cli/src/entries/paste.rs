@@ -36,7 +36,7 @@ pub(super) fn read(from: &Path, name: Option<&str>) -> Result<Pasted> {
     let bytes = bytes.map_err(|error| {
         Failure::new(Code::ConfigUnreadable, "The pasted entry cannot be read")
             .at(if is_stdin { "stdin".to_owned() } else { from.display().to_string() })
-            .because(format!("{error}."))
+            .because_of(&error)
     })?;
     let text = std::str::from_utf8(&bytes).map_err(|_| syntax("It is not UTF-8 text."))?;
     let folder = if is_stdin { here } else { here.join(from).parent().map(Path::to_owned).unwrap_or_default() };
@@ -67,20 +67,27 @@ fn parsed(text: &str) -> Result<Map<String, Value>> {
     let object = |text| match parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map(|parsed| parsed.value) {
         Ok(Some(Ast::Object(root))) => Ok(root),
         Ok(_) => Err(syntax("It is no JSON object.")),
-        Err(error) => Err(syntax(&format!("{}, on line {}.", error.kind(), error.line_display()))),
+        Err(error) => {
+            let why = File::parse(PathBuf::new(), None, text).err().map(|failure| failure.facts().why.join(" "));
+            Err(syntax(&format!("On line {}: {}", error.line_display(), why.unwrap_or_default())))
+        }
     };
     let root = object(text).or_else(|failure| match object(&wrapped) {
         Ok(root) if !root.properties.is_empty() => Ok(root),
         _ => Err(failure),
     })?;
     if let Some(key) = twice(&root) {
-        return Err(Failure::new(Code::ConfigConflict, format!("`{}` stands twice in the pasted text", plain(&key)))
-            .fix("Keep one of them."));
+        return Err(stands_twice(&key));
     }
     match Value::from(Ast::Object(root)) {
         Value::Object(root) => Ok(root),
         _ => Err(syntax("It is no JSON object.")),
     }
+}
+
+fn stands_twice(key: &str) -> Failure {
+    Failure::new(Code::ConfigConflict, format!("`{}` stands twice in the pasted text", plain(key)))
+        .fix("Keep one of them.")
 }
 
 /// A key that an object has twice: which of them counts differs from host to host.
@@ -99,8 +106,9 @@ fn chosen(root: Map<String, Value>, name: Option<&str>) -> Result<(Option<String
         return Ok((None, root));
     }
     let mut entries = entries(root)?;
+    let count = entries.len();
     let names: Vec<_> = entries.keys().map(|name| format!("`{}`", plain(name))).collect();
-    let wanted = match (name, entries.len()) {
+    let wanted = match (name, count) {
         (_, 0) => return Err(syntax("It holds no entry.")),
         (Some(name), _) if entries.contains_key(name) => name.to_owned(),
         (_, 1) => entries.keys().next().cloned().unwrap_or_default(),
@@ -118,18 +126,33 @@ fn chosen(root: Map<String, Value>, name: Option<&str>) -> Result<(Option<String
 
 /// The entries by name, under the key that the host has for them or without one.
 fn entries(mut root: Map<String, Value>) -> Result<Map<String, Value>> {
-    let key = MAPS_OF_HOSTS.into_iter().find(|key| root.get(*key).is_some_and(Value::is_object));
-    let Some(Value::Object(map)) = key.and_then(|key| root.remove(key)) else {
+    let holds_entries = |value: &Value| value.as_object().is_some_and(|map| !is_entry(map));
+    let maps: Vec<_> = MAPS_OF_HOSTS.into_iter().filter(|key| root.get(*key).is_some_and(holds_entries)).collect();
+    if maps.is_empty() {
         let all = root.values().all(|value| value.as_object().is_some_and(is_entry));
         return if all {
             Ok(root)
         } else {
             Err(syntax("It holds neither an entry nor a map of entries that is known."))
         };
-    };
-    // The settings of VS Code have another map within.
-    let nested = map.len() == 1 && map.get("servers").and_then(Value::as_object).is_some_and(|map| !is_entry(map));
-    if nested { entries(map) } else { Ok(map) }
+    }
+    let mut entries = Map::new();
+    for map in maps {
+        let Some(Value::Object(mut map)) = root.remove(map) else { continue };
+        // The settings of VS Code have another map within, beside what is no entry.
+        let is_nested = map.get("servers").is_some_and(holds_entries)
+            && map.iter().all(|(key, value)| key == "servers" || !value.as_object().is_some_and(is_entry));
+        if is_nested && let Some(Value::Object(inner)) = map.remove("servers") {
+            map = inner;
+        }
+        for (name, entry) in map {
+            if entries.contains_key(&name) {
+                return Err(stands_twice(&name));
+            }
+            entries.insert(name, entry);
+        }
+    }
+    Ok(entries)
 }
 
 fn is_entry(object: &Map<String, Value>) -> bool {
@@ -145,7 +168,14 @@ fn translated(mut entry: Map<String, Value>) -> Result<Translated> {
     // Cline has what belongs to the transport in an object.
     if let Some(Value::Object(transport)) = entry.get("transport").cloned() {
         entry.remove("transport");
+        // Which of them a host takes differs.
+        if let Some(key) = transport.keys().find(|key| entry.contains_key(*key)) {
+            return Err(stands_twice(key));
+        }
         entry.extend(transport);
+    }
+    if entry.get("command").is_some_and(Value::is_null) {
+        entry.remove("command");
     }
     if entry.contains_key("command") {
         return mcp_remote::translated(&entry);
@@ -183,15 +213,19 @@ fn translated(mut entry: Map<String, Value>) -> Result<Translated> {
     Ok(Translated { entry, notes })
 }
 
-/// The text with `{env:NAME}` for each `$NAME`, as some hosts write variables; none when there is none.
+/// The text with `{env:NAME}` for each `$NAME` that is a word, as some hosts write variables; none when there is none.
 fn with_references(text: &str) -> Option<String> {
     let mut pieces = text.split('$');
     let first = pieces.next()?.to_owned();
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut any = false;
+    // A password may hold a dollar, too.
+    let mut begins = !first.ends_with(in_word);
     let rest = pieces.map(|piece| {
+        let at_start = std::mem::replace(&mut begins, !piece.is_empty() && !piece.ends_with(in_word));
         let in_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         let (name, rest) = piece.split_at(piece.find(|c| !in_name(c)).unwrap_or(piece.len()));
-        if name.len() < 2 || name.starts_with(|c: char| c.is_ascii_digit()) {
+        if !at_start || rest.starts_with(in_word) || name.len() < 2 || name.starts_with(|c: char| c.is_ascii_digit()) {
             return format!("${piece}");
         }
         any = true;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mcp_mtls_core::config;
-use mcp_mtls_core::error::{Code, Failure, Result};
+use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::json;
 
 use super::{Configuration, in_file, view};
@@ -26,15 +26,19 @@ pub(crate) struct RemoveArgs {
 pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
     let mut configuration = Configuration::open(args.config.as_deref())?;
     let Some(map) = configuration.map_of(&args.name) else { return Err(missing(&configuration, args)) };
+    let commented = configuration.document.has_comment_above(&[map, &args.name]);
     let removed = configuration.document.remove(&[map, &args.name]);
     let removed = removed.map_err(|trouble| in_file(trouble, configuration.target.path()))?;
     let Some(comments) = removed else { return Err(missing(&configuration, args)) };
     let backup = configuration.target.replace(configuration.document.text())?;
     let file = configuration.target.path();
     if args.json {
-        render::json(&json!({ "name": args.name, "file": file, "backup": backup, "comments": comments }));
+        let stays = commented && comments.is_empty();
+        render::json(
+            &json!({ "name": args.name, "file": file, "backup": backup, "comments": comments, "commentStays": stays }),
+        );
     } else {
-        render::answer(&view::removed(&args.name, file, backup.as_deref(), &comments));
+        render::answer(&view::removed(&args.name, file, backup.as_deref(), &comments, commented));
     }
     Ok(())
 }
@@ -44,11 +48,23 @@ fn missing(configuration: &Configuration, args: &RemoveArgs) -> Failure {
     match config::find(&args.name, args.config.as_deref()) {
         // The machine's file is for whoever runs the machine.
         Ok(entry) => {
-            let failure =
-                Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{}` in your file", args.name))
-                    .at(place);
+            let failure = Failure::new(
+                Code::ConfigNoSuchEntry,
+                format!("There is no entry `{}` in your file", plain(&args.name)),
+            )
+            .at(place);
             let elsewhere = entry.place().map(ToString::to_string).unwrap_or_default();
             failure.because(format!("It stands in {elsewhere}.")).fix("Name that file with --config FILE.")
+        }
+        Err(failure) if failure.code() == Code::ConfigNoSuchEntry => {
+            let facts = failure.facts();
+            let told = Failure::new(failure.code(), facts.what.clone());
+            let told = facts.place.iter().fold(told, Failure::at);
+            let told = facts.why.iter().fold(told, Failure::because);
+            match facts.fix.iter().find(|fix| fix.starts_with("Did you mean ")) {
+                Some(near) => told.fix(near),
+                None => told.fix("`mcp-mtls list` tells what there is."),
+            }
         }
         Err(failure) => failure,
     }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use mcp_mtls_core::config::{Draft, Value, is_on_token};
 use mcp_mtls_core::doctor::{Report, Stage};
 use mcp_mtls_core::error::{printable, quoted};
 use mcp_mtls_core::identity::facts::CertificateFacts;
@@ -78,20 +77,28 @@ pub(super) fn added_json(added: &Added) -> serde_json::Value {
         Found::Server(report) => (Some(report), None),
         Found::Identity(identity, _) => (None, identity.as_ref().map(|identity| certificate_json(identity.facts()))),
     };
+    let notes = match &added.found {
+        Found::Server(_) => &[][..],
+        Found::Identity(_, notes) => notes,
+    };
     json!({
         "name": added.name,
         "file": added.file,
         "backup": added.backup,
         "replaced": added.replaced,
         "paths": moved.map(|moved| json!({ "setting": moved.setting, "from": moved.from, "to": moved.to })).collect::<Vec<_>>(),
-        "notes": added.notes,
+        "notes": notes.iter().chain(&added.notes).collect::<Vec<_>>(),
         "certificate": identity,
         "report": report,
     })
 }
 
-pub(super) fn removed(name: &str, file: &Path, kept: Option<&Path>, comments: &[String]) -> String {
+/// `commented` when comments stood right above it, which may be about others, too.
+pub(super) fn removed(name: &str, file: &Path, kept: Option<&Path>, comments: &[String], commented: bool) -> String {
     let mut lines = vec![format!("Removed {} from {}.", printable(name), file.display())];
+    if comments.is_empty() && commented {
+        lines.push("The comment above it stays.".to_owned());
+    }
     if !comments.is_empty() {
         lines.push("The comments right above it went with it:".to_owned());
         lines.extend(
@@ -101,79 +108,6 @@ pub(super) fn removed(name: &str, file: &Path, kept: Option<&Path>, comments: &[
     lines.extend(kept.map(backup));
     lines.join("\n")
 }
-
-/// A pasted entry as it would be written. Values that may be secrets are not repeated.
-pub(super) fn draft(name: &str, draft: &Draft) -> String {
-    let mut lines = vec![format!("The entry `{}` as it would be written:", printable(name)), "  {".to_owned()];
-    shown(&draft.entry, &mut Vec::new(), &mut lines);
-    lines.push("  }".to_owned());
-    if !draft.programs.is_empty() {
-        lines.push("It runs these programs, or loads these libraries:".to_owned());
-        let programs = draft.programs.iter();
-        lines.extend(programs.map(|one| format!("  {}: {}", printable(&one.setting), printable(one.line.expose()))));
-    }
-    lines.join("\n")
-}
-
-fn shown<'a>(value: &'a Value, path: &mut Vec<&'a str>, lines: &mut Vec<String>) {
-    let Value::Map(keys) = value else { return };
-    for (at, (key, value)) in keys.iter().enumerate() {
-        let more = if at + 1 < keys.len() { "," } else { "" };
-        path.push(key);
-        let indent = " ".repeat(2 + 2 * path.len());
-        if let Value::Map(_) = value {
-            lines.push(format!("{indent}{}: {{", json!(printable(key))));
-            shown(value, path, lines);
-            lines.push(format!("{indent}}}{more}"));
-        } else {
-            lines.push(format!("{indent}{}: {}{more}", json!(printable(key)), scalar(path, value)));
-        }
-        path.pop();
-    }
-}
-
-/// A value in one line. Of a header the references are shown, of a URL what stands before its query.
-fn scalar(path: &[&str], value: &Value) -> String {
-    match (path, value) {
-        (_, Value::Bool(value)) => value.to_string(),
-        (_, Value::Number(value)) => value.to_string(),
-        (["headers", _] | ["tls", "passphrase"], Value::Text(text)) => {
-            json!(printable(&masked(text.expose()))).to_string()
-        }
-        (["url" | "proxy"], Value::Text(text)) => {
-            let text = text.expose();
-            let told = text.split(['?', '#']).next().unwrap_or_default();
-            let told = told.rsplit_once('@').map_or(told.to_owned(), |(_, host)| format!("…@{host}"));
-            json!(printable(&format!("{told}{}", if told.len() < text.len() { "?…" } else { "" }))).to_string()
-        }
-        // The text of a file, or the URI of a token, in which a PIN may stand.
-        (_, Value::Text(text)) if text.expose().contains("--") || is_on_token(text.expose()) => "\"…\"".to_owned(),
-        (_, Value::Text(text)) => json!(printable(text.expose())).to_string(),
-        (_, Value::List(values)) => {
-            let values: Vec<_> = values.iter().map(|value| scalar(path, value)).collect();
-            format!("[{}]", values.join(", "))
-        }
-        _ => String::new(),
-    }
-}
-
-/// The references of a value, and the name of an authentication scheme; an ellipsis for all else.
-fn masked(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let reference = REFERENCES.iter().filter_map(|start| rest.find(start)).min();
-        let (literal, behind) = rest.split_at(reference.unwrap_or(rest.len()));
-        let is_scheme = literal.trim().chars().all(|c| c.is_ascii_alphabetic()) && reference.is_some();
-        shown.push_str(if is_scheme { literal } else { "…" });
-        let (inner, behind) = behind.split_at(behind.find('}').map_or(behind.len(), |end| end + 1));
-        shown.push_str(inner);
-        rest = behind;
-    }
-    shown
-}
-
-const REFERENCES: [&str; 3] = ["{env:", "{file:", "{command:"];
 
 /// The entries, under the file that they stand in.
 pub(super) fn list(rows: &[Row], paint: Paint) -> String {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::arguments::refuse_key;
-use super::material::is_on_token;
+use super::arguments::{refuse_key, refuse_pin};
+use super::material::{is_on_token, refer_in_uri};
 use super::origin::Origin;
 use super::reference::{Part, parse};
 use super::{Entry, EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSettings};
@@ -36,8 +36,21 @@ pub struct Draft {
     pub entry: Value,
     /// The paths that were relative.
     pub moved: Vec<Moved>,
-    /// The programs that run, and the libraries that are loaded, when the entry is used.
+    /// The programs that run, and the libraries that are loaded, when the entry is used. Where there is none, only a
+    /// reference that gives a `pkcs11:` URI can bring one in: then [`forbid_programs`](super::forbid_programs).
     pub programs: Vec<Started>,
+    /// The variables that it needs and that are not set here.
+    pub unset: Vec<Unset>,
+}
+
+/// A variable that a setting refers to and that is not set.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unset {
+    /// The setting, as in `headers.Authorization`.
+    pub setting: String,
+    /// Its name.
+    pub variable: String,
 }
 
 /// A path that was relative to another folder.
@@ -78,18 +91,45 @@ impl Entry {
     /// stands in it, and for paths that no JSON can hold.
     pub fn draft(&self) -> Result<Draft> {
         let here = std::env::current_dir().unwrap_or_default();
-        let mut writer = Writer { entry: self, here: &here, moved: Vec::new(), programs: Vec::new() };
+        let mut writer = Writer {
+            entry: self,
+            here: &here,
+            moved: Vec::new(),
+            programs: Vec::new(),
+            hidden: Vec::new(),
+            unset: Vec::new(),
+        };
         let entry = writer.settings(&self.settings)?;
-        Ok(Draft { entry, moved: writer.moved, programs: writer.programs })
+        let Writer { moved, mut programs, hidden, unset, .. } = writer;
+        // Whoever agrees to some has agreed to all that may be: they are told, too.
+        if !programs.is_empty() {
+            programs.extend(hidden);
+        }
+        Ok(Draft { entry, moved, programs, unset })
+    }
+}
+
+impl Entry {
+    /// The entry without the headers that need one of these variables, to be looked at where the host has not set them.
+    #[must_use]
+    pub fn without_headers_of(mut self, unset: &[Unset]) -> Self {
+        let needs = |name: &str| unset.iter().any(|unset| unset.setting == format!("headers.{name}"));
+        if let Some(headers) = &mut self.settings.headers {
+            headers.retain(|header| !needs(&header.name));
+        }
+        self
     }
 }
 
 struct Writer<'a> {
+    unset: Vec<Unset>,
     entry: &'a Entry,
     /// What relative paths in flags are relative to.
     here: &'a Path,
     moved: Vec<Moved>,
     programs: Vec<Started>,
+    /// What only a reference may bring in, when its value is known.
+    hidden: Vec<Started>,
 }
 
 type Keys = Vec<(String, Value)>;
@@ -136,7 +176,6 @@ impl Writer<'_> {
             spiffe,
         } = settings;
         let plain = |text: &Option<String>| text.as_deref().map(Value::text);
-        let pins = pins.as_deref().map(|pins| Value::List(pins.iter().map(|pin| Value::text(pin)).collect()));
         let mut keys = Keys::new();
         put(&mut keys, "cert", self.path("tls.cert", cert.as_ref())?);
         put(&mut keys, "key", self.path("tls.key", key.as_ref())?);
@@ -148,13 +187,19 @@ impl Writer<'_> {
         put(&mut keys, "exec", exec.as_ref().map(|exec| self.exec(exec)).transpose()?);
         put(&mut keys, "ca", self.path("tls.ca", ca.as_ref())?);
         put(&mut keys, "systemRoots", system_roots.map(Value::Bool));
-        put(&mut keys, "pins", pins);
+        put(&mut keys, "pins", pins.as_deref().map(|pins| self.pins(pins)).transpose()?);
         put(&mut keys, "crl", self.path("tls.crl", crl.as_ref())?);
-        put(&mut keys, "serverName", plain(server_name));
+        let server_name = server_name.clone().map(Secret::new);
+        put(&mut keys, "serverName", self.text("tls.serverName", server_name.as_ref())?);
         put(&mut keys, "minVersion", plain(min_version));
         put(&mut keys, "keyExchange", plain(key_exchange));
         put(&mut keys, "spiffe", spiffe.as_ref().map(|spiffe| self.spiffe(spiffe)).transpose()?);
         Ok(Value::Map(keys))
+    }
+
+    fn pins(&mut self, written: &[String]) -> Result<Value> {
+        let pin = |pin: &String| self.value("tls.pins", &Secret::new(pin.clone()), false).map(Value::Text);
+        written.iter().map(pin).collect::<Result<_>>().map(Value::List)
     }
 
     fn spiffe(&mut self, settings: &SpiffeSettings) -> Result<Value> {
@@ -169,14 +214,14 @@ impl Writer<'_> {
 
     fn exec(&mut self, exec: &Exec) -> Result<Value> {
         let words = exec.words();
-        self.programs.push(Started { setting: "tls.exec".to_owned(), line: line(words.iter().map(Secret::expose)) });
         let mut written = Vec::new();
         for (at, word) in words.iter().enumerate() {
             // A name without a slash is looked for in `PATH`.
             let is_path = at == 0 && word.expose().contains(['/', '\\']);
-            written.push(Value::Text(self.value("tls.exec", word, is_path)?));
+            written.push(self.value("tls.exec", word, is_path)?);
         }
-        Ok(Value::List(written))
+        self.programs.push(Started { setting: "tls.exec".to_owned(), line: line(written.iter().map(Secret::expose)) });
+        Ok(Value::List(written.into_iter().map(Value::Text).collect()))
     }
 
     fn text(&mut self, setting: &str, written: Option<&Secret>) -> Result<Option<Value>> {
@@ -187,21 +232,32 @@ impl Writer<'_> {
     fn path(&mut self, setting: &str, written: Option<&Secret>) -> Result<Option<Value>> {
         let Some(written) = written else { return Ok(None) };
         let text = written.expose();
+        let origin = self.entry.origins.of(setting);
         if text.contains("PRIVATE KEY-----") {
-            let origin = self.entry.origins.of(setting);
             refuse_key(setting.trim_start_matches("tls."), &origin)?;
             return Err(Failure::new(Code::ConfigInvalidValue, "A private key is not written into the configuration")
                 .at(origin.to_string())
                 .because("Such files are copied and shared.")
                 .fix("Save it as a file that you alone can read, and name that file."));
         }
+        let refers = parse(text, &origin)?.iter().any(|part| !matches!(part, Part::Literal(_)));
         if is_on_token(text) {
-            // The attributes that name a library (RFC 7512, section 2.3).
-            let modules = text.split(['?', '&']).filter(|attribute| attribute.starts_with("module-"));
-            let setting = setting.to_owned();
-            self.programs.extend(
-                modules.map(|module| Started { setting: setting.clone(), line: Secret::new(module.to_owned()) }),
-            );
+            if refers {
+                return Err(refer_in_uri(setting.trim_start_matches("tls."), &origin));
+            }
+            // Whoever is asked would be shown it.
+            refuse_pin(setting.trim_start_matches("tls."), written, text, &origin)?;
+            // The attributes that name a library (RFC 7512, section 2.3), however they are spelt.
+            let is_module = |attribute: &&str| {
+                let name = attribute.split('=').next().unwrap_or_default().to_ascii_lowercase();
+                name.contains("module") || name.contains('%')
+            };
+            let modules: Vec<_> = text.split([';', '?', '&']).filter(is_module).collect();
+            let line = if modules.is_empty() { SYSTEM_MODULES.to_owned() } else { modules.join(" ") };
+            self.programs.push(Started { setting: setting.to_owned(), line: Secret::new(line) });
+        } else if refers && matches!(setting, "tls.cert" | "tls.key") {
+            // It may give the URI of an object on a token, and that the name of a library.
+            self.hidden.push(Started { setting: setting.to_owned(), line: Secret::new(HIDDEN.to_owned()) });
         }
         let is_path = !is_on_token(text) && !text.contains("-----BEGIN") && !text.contains('\n');
         self.value(setting, written, is_path).map(|value| Some(Value::Text(value)))
@@ -215,7 +271,12 @@ impl Writer<'_> {
             texts.push(Zeroizing::new(match part {
                 Part::Literal(text) if at == 0 && is_path => self.absolute(setting, text, &origin)?,
                 Part::Literal(text) => text.to_owned(),
-                Part::Env(name) => format!("{{env:{name}}}"),
+                Part::Env(name) => {
+                    if std::env::var_os(name).is_none() {
+                        self.unset.push(Unset { setting: setting.to_owned(), variable: name.to_owned() });
+                    }
+                    format!("{{env:{name}}}")
+                }
                 Part::File(path) => format!("{{file:{}}}", self.absolute(setting, path, &origin)?),
                 Part::Command(line) => format!("{{command:{}}}", self.command(setting, line, &origin)?),
             }));
@@ -256,6 +317,10 @@ impl Writer<'_> {
         Ok(text)
     }
 }
+
+/// What is loaded for a token whose URI names no module.
+const SYSTEM_MODULES: &str = "the PKCS#11 modules of the system, unless pkcs11Module names one";
+const HIDDEN: &str = "whatever library its reference names, if that gives a pkcs11: URI";
 
 fn put(keys: &mut Keys, name: &str, value: Option<Value>) {
     // The flags make an object of nothing.

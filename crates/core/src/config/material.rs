@@ -80,6 +80,9 @@ impl Entry {
         let content = content(name, &template, &origin, warnings)?;
         if let Content::Token(uri) = &content {
             refuse_pin(name, &literal, uri.expose(), &origin)?;
+            if template.is_partly_literal() {
+                return Err(refer_in_uri(name, &origin));
+            }
         }
         Ok(Some(Material { content, origin, template }))
     }
@@ -119,6 +122,9 @@ impl Material {
     /// The same setting of this name, asked again.
     pub(super) fn renewed(&self, name: &str) -> Result<Self> {
         let content = content(name, &self.template, &self.origin, &mut Vec::new())?;
+        if matches!(content, Content::Token(_)) && self.template.is_partly_literal() {
+            return Err(refer_in_uri(name, &self.origin));
+        }
         Ok(Self { content, ..self.clone() })
     }
 
@@ -185,6 +191,15 @@ fn content(name: &str, template: &Template, origin: &Origin, warnings: &mut Vec<
         return Err(no_path("It is Base64 alone.").fix("Add the `-----BEGIN …-----` and `-----END …-----` lines."));
     }
     Ok(Content::File(template.path(name, text)?))
+}
+
+/// A `pkcs11:` URI of which a reference gives a part: what it names could not be seen in the settings. One
+/// reference that gives all of it is none of these.
+pub(super) fn refer_in_uri(name: &str, origin: &Origin) -> Failure {
+    Failure::new(Code::ConfigInvalidValue, format!("The `pkcs11:` URI in `{name}` holds a reference"))
+        .at(origin.to_string())
+        .because("The token and the module that it names must be seen in the settings.")
+        .fix("Write the URI itself, or one reference that gives the whole URI.")
 }
 
 /// Blanks may belong to a passphrase; line ends are there because editors write them.

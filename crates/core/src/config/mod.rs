@@ -26,7 +26,7 @@ mod tls;
 mod verification;
 mod written;
 
-pub use draft::{Draft, Moved, Started, Value};
+pub use draft::{Draft, Moved, Started, Unset, Value};
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
 pub use file::{File, MAPS};
@@ -37,7 +37,9 @@ pub use locate::{Listed, files, find, list, path_of_flag, user_file};
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use origin::Origin;
 pub use permissions::{read_all, read_file};
-pub use process::end_programs;
+#[cfg(feature = "pkcs11")]
+pub(crate) use process::programs_are_forbidden;
+pub use process::{end_programs, forbid_programs};
 pub use program::Program;
 pub(crate) use program::ProgramProblem;
 pub use settings::{EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSettings, schema};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,20 @@ struct Running {
 
 static RUNNING: Mutex<Running> = Mutex::new(Running { over: false, programs: Vec::new() });
 
+/// Whether settings may run no program and load no library.
+static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// Lets no setting run a program or load a library from now on, for the rest of the process: for whoever only looks
+/// at settings, or has not been allowed to use them.
+pub fn forbid_programs() {
+    FORBIDDEN.store(true, Ordering::SeqCst);
+}
+
+/// Whether [`forbid_programs`] was called.
+pub(crate) fn programs_are_forbidden() -> bool {
+    FORBIDDEN.load(Ordering::SeqCst)
+}
+
 /// Ends the programs of settings that still run, with all that they have started, and lets no other start.
 /// For the end of the process: nobody else ends them then.
 pub fn end_programs() {
@@ -38,6 +53,9 @@ impl Process {
         // A group of its own, so that what it starts can be ended with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
+        if programs_are_forbidden() {
+            return Err(own_error("Nobody has agreed to it."));
+        }
         let mut running = locked(&RUNNING);
         if running.over {
             return Err(own_error("No program is started any more."));

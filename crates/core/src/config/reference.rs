@@ -82,6 +82,11 @@ impl Template {
         self.pieces.iter().any(|piece| !matches!(piece, Piece::Fixed(_)))
     }
 
+    /// Whether text stands beside its references.
+    pub(super) fn is_partly_literal(&self) -> bool {
+        self.refers && self.pieces.len() > 1
+    }
+
     /// The files that it refers to.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         self.pieces.iter().filter_map(|piece| if let Piece::File(path) = piece { Some(path.as_path()) } else { None })

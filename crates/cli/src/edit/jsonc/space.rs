@@ -47,13 +47,27 @@ pub(super) fn comments_above(text: &str, floor: usize, start: usize) -> (usize, 
     for piece in pieces(text, floor, start).iter().rev().filter(|piece| piece.kind == Kind::Comment) {
         let between = &text[piece.end..first];
         let own_line = text[..piece.start].trim_end_matches([' ', '\t']).ends_with('\n');
-        if between.matches('\n').count() != 1 || !own_line {
+        if between.matches('\n').count() != 1 || !own_line || is_code(&text[piece.start..piece.end]) {
             break;
         }
         first = piece.start;
         comments.insert(0, text[piece.start..piece.end].to_owned());
     }
     (first, comments)
+}
+
+/// Whether a comment ends with the line of a value, or of a part of one: what somebody has commented out.
+fn is_code(comment: &str) -> bool {
+    let last = comment.trim_end_matches("*/").trim_end().lines().last().unwrap_or_default();
+    last.trim_start_matches(['/', '*', ' ', '\t']).starts_with(['"', '{', '}', '[', ']'])
+}
+
+/// Whether the line above ends with a comment, and this place begins its own.
+pub(super) fn has_comment_above(text: &str, start: usize) -> bool {
+    let above = text[..start].trim_end_matches([' ', '\t']);
+    let Some(above) = above.strip_suffix('\n').filter(|_| begins_line(text, start)) else { return false };
+    let line = above.trim_end().lines().last().unwrap_or_default().trim_start();
+    above.len() - above.trim_end_matches(['\n', '\r']).len() <= 1 && (line.starts_with("//") || line.ends_with("*/"))
 }
 
 /// Where the blanks before `start` begin.

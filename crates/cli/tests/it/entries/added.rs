@@ -68,9 +68,12 @@ async fn a_file_that_is_there_keeps_all_else() {
     let before = "// mine\r\n{\r\n\t\"theme\": 1.50, /* x */\r\n\t\"mcpServers\": {\r\n\t\t// the old one\r\n\t\t\"old\": { \"url\": \"https://old.example/mcp\", }, // old\r\n\t},\r\n}\r\n";
     stage.has(before);
     let told = stage.add("corp", &[]).await.succeeded();
-    assert!(told.contains("config.jsonc.backup"), "{told}");
-    assert_eq!(stage.beside(), ["config.jsonc", "config.jsonc.backup"]);
-    assert_eq!(std::fs::read_to_string(stage.file().with_file_name("config.jsonc.backup")).expect("a backup"), before);
+    assert!(told.contains("config.jsonc.mcp-mtls-backup"), "{told}");
+    assert_eq!(stage.beside(), ["config.jsonc", "config.jsonc.mcp-mtls-backup"]);
+    assert_eq!(
+        std::fs::read_to_string(stage.file().with_file_name("config.jsonc.mcp-mtls-backup")).expect("a backup"),
+        before
+    );
     let text = stage.text();
     let (head, tail) = before.split_at(before.find(" // old\r\n\t}").expect("its end") + " // old\r\n".len());
     assert!(text.starts_with(head) && text.ends_with(tail), "{text}");
@@ -133,6 +136,19 @@ async fn offline_the_server_is_not_asked() {
     "#);
     assert_eq!(stage.server.server().connections().len(), 0);
     assert!(stage.text().contains("\"corp\""));
+}
+
+#[tokio::test]
+async fn a_variable_of_the_host_may_be_unset_offline() {
+    let stage = Stage::new().await;
+    let header = ["-H", "Authorization: Bearer {env:MCP_MTLS_SURELY_UNSET}"];
+    let refused = stage.add("corp", &header).await.failed(1);
+    assert!(refused.contains("Or set MCP_MTLS_SURELY_UNSET for this command, too."), "{refused}");
+    let told = stage.add("corp", &[&header[..], &["--offline"]].concat()).await.succeeded();
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("MCP_MTLS_SURELY_UNSET is not set here; the host must set it"), "{told}");
+    let file = parsed(&stage.text());
+    assert_eq!(file["mcp"]["corp"]["headers"]["Authorization"], "Bearer {env:MCP_MTLS_SURELY_UNSET}");
 }
 
 #[tokio::test]

@@ -75,3 +75,18 @@ async fn no_entries_are_no_trouble_and_a_broken_file_is() {
     assert_eq!(outcome.status, 1, "{}", outcome.stdout);
     assert!(outcome.stderr.contains("config-syntax"), "{}", outcome.stderr);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_may_not_be_looked_for_is_told() {
+    let stage = Stage::new().await;
+    // Nothing can be in what is no folder, not even for the superuser.
+    stage.pki.write(".config", "");
+    let outcome = stage.run(["list"], "").await;
+    assert!(
+        outcome.status == 1 && outcome.stderr.contains("config-unreadable"),
+        "{}{}",
+        outcome.stdout,
+        outcome.stderr
+    );
+}

@@ -9,6 +9,8 @@ mod listed;
 mod pasted;
 mod refused;
 mod removed;
+#[cfg(unix)]
+mod unasked;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -31,6 +31,10 @@ async fn every_shape_that_a_host_has_is_read() {
         "\u{feff}// pasted\n\"corp\": {\n  \"url\": \"https://corp.example/mcp\", // here\n}",
         r#""corp": { "url": "https://corp.example/mcp", "disabled": true, "alwaysAllow": ["a"], "timeout": 60 }"#,
         r#"{ "corp": { "url": "https://corp.example/mcp", "enabled": false } }"#,
+        r#"{ "mcp": { "inputs": [], "servers": { "corp": { "url": "https://corp.example/mcp" } } } }"#,
+        r#"{ "corp": { "command": null, "url": "https://corp.example/mcp" } }"#,
+        r#"{ "corp": { "command": "npx", "args": ["-p", "mcp-remote", "mcp-remote", "https://corp.example/mcp"] } }"#,
+        r#"{ "corp": { "command": "pnpm", "args": ["dlx", "mcp-remote", "https://corp.example/mcp"] } }"#,
         r#"{ "corp": { "command": "npx", "args": ["-y", "mcp-remote@latest", "https://corp.example/mcp", "3334", "--debug"] } }"#,
     ] {
         assert_eq!(written(text, &[]).await, expected, "{text}");
@@ -40,6 +44,8 @@ async fn every_shape_that_a_host_has_is_read() {
     let several =
         r#"{ "mcp": { "a": { "url": "https://a.example/mcp" }, "corp": { "url": "https://corp.example/mcp" } } }"#;
     assert_eq!(written(several, &["corp"]).await, expected);
+    let maps = r#"{ "mcpServers": { "a": { "url": "https://a.example/mcp" } }, "mcp": { "corp": { "url": "https://corp.example/mcp" } } }"#;
+    assert_eq!(written(maps, &["corp"]).await, expected);
 }
 
 #[tokio::test]
@@ -60,6 +66,14 @@ async fn every_notation_is_translated() {
         (
             json!({ "httpUrl": "https://a.example/", "headers": { "A": "Bearer $TOKEN", "B": "cost $5 $a $TOKEN_9-$TOKEN" } }),
             json!({ "url": "https://a.example/", "headers": { "A": "Bearer {env:TOKEN}", "B": "cost $5 $a {env:TOKEN_9}-{env:TOKEN}" } }),
+        ),
+        (
+            json!({ "url": "https://a.example/", "headers": { "A": "Bearer sk$ABCdef", "B": "x$TOKEN $$TOKEN $TOKENx" } }),
+            json!({ "url": "https://a.example/", "headers": { "A": "Bearer sk$ABCdef", "B": "x$TOKEN $$TOKEN $TOKENx" } }),
+        ),
+        (
+            json!({ "command": "npx", "args": ["mcp-remote", "https://a.example/", "--header=X-A: a=b"] }),
+            json!({ "url": "https://a.example/", "headers": { "X-A": "a=b" } }),
         ),
         (
             json!({ "transport": "streamable_http", "url": "https://a.example/" }),
@@ -94,6 +108,34 @@ async fn what_has_no_meaning_here_is_refused() {
             "config-conflict",
         ),
         (r#"{ "a": { "command": "npx", "args": ["mcp-remote"] } }"#, "config-conflict"),
+        (
+            r#"{ "a": { "command": "npx", "args": ["mcp-remote", "https://a.example/", "--heder=A: hunter2"] } }"#,
+            "config-conflict",
+        ),
+        (
+            r#"{ "a": { "command": "npx", "args": ["mcp-remote", "https://a.example/", "--header=hunter2"] } }"#,
+            "config-conflict",
+        ),
+        (
+            r#"{ "a": { "command": "ssh", "args": ["jump", "npx", "mcp-remote", "http://127.0.0.1:9/mcp"] } }"#,
+            "config-conflict",
+        ),
+        (
+            r#"{ "a": { "command": "docker", "args": ["run", "--rm", "img/mcp-remote", "https://a.example/"] } }"#,
+            "config-conflict",
+        ),
+        (
+            r#"{ "a": { "command": "npx", "args": ["mcp-remote", "https://a.example/", "https://b.example/"] } }"#,
+            "config-conflict",
+        ),
+        (
+            r#"{ "a": { "url": "https://a.example/", "transport": { "type": "http", "url": "https://b.example/" } } }"#,
+            "config-conflict",
+        ),
+        (
+            r#"{ "mcp": { "a": { "url": "https://a.example/" } }, "servers": { "a": { "url": "https://b.example/" } } }"#,
+            "config-conflict",
+        ),
         (
             r#"{ "a": { "command": "npx", "args": ["mcp-remote", "https://a.example/", "--header"] } }"#,
             "config-conflict",
@@ -156,6 +198,35 @@ async fn what_may_be_secret_is_written_and_not_told() {
 }
 
 #[tokio::test]
+async fn every_secret_that_stands_in_the_file_is_noted() {
+    let stage = Stage::new().await;
+    stage.has("{}");
+    #[cfg(unix)]
+    std::fs::set_permissions(stage.file(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("its owner");
+    for (entry, note) in [
+        (json!({ "url": "https://a.example/?api_key=hunter2" }), "the value of api_key in the URL stands"),
+        (json!({ "url": "https://a.example/", "proxy": "http://u:hunter2@p:1" }), "the password of the proxy stands"),
+        (
+            json!({ "url": "https://a.example/", "headers": { "Authorization": "Bearer hunter2{def" } }),
+            "the value of Authorization stands",
+        ),
+        (
+            json!({ "command": "npx", "args": ["mcp-remote", "https://a.example/?token=${T}"], "env": { "T": "hunter2" } }),
+            "the value of token in the URL stands",
+        ),
+    ] {
+        let text = json!({ "a": entry }).to_string();
+        let answer = stage.run(["add", "--from", "-", "--offline", "--json", "--force"], &text).await.succeeded();
+        let notes = parsed(&answer)["notes"].to_string();
+        assert!(notes.contains(note) && !answer.contains("hunter2"), "{answer}");
+        assert!(!cfg!(unix) || notes.contains("(mode 0644): chmod 600 "), "{answer}");
+    }
+    let unknown = json!({ "a": { "url": "https://a.example/", "frob": 1 } }).to_string();
+    let answer = stage.run(["add", "--from", "-", "--offline", "--json", "--force"], &unknown).await.succeeded();
+    assert!(parsed(&answer)["notes"].to_string().contains("frob: unknown key, not used"), "{answer}");
+}
+
+#[tokio::test]
 async fn programs_run_only_when_agreed_to() {
     let stage = Stage::new().await;
     let marker = stage.pki.dir().join("ran");
@@ -182,8 +253,9 @@ async fn programs_run_only_when_agreed_to() {
     It runs these programs, or loads these libraries:
       headers.X-A: sh -c 'touch [home]/ran; echo a'
     error: The pasted entry runs programs, and nobody can be asked whether it may
-      why: There is no terminal. They are listed above; nothing was run or written.
-      fix: Look at them, and add --yes if they may run.
+      why: There is no terminal. They are listed above; nothing was run, sent or
+           written.
+      fix: Look at them, and add --yes if it may.
      code: usage-invalid (mcp-mtls explain usage-invalid)
     "#);
     assert!(!marker.exists() && stage.beside().is_empty());
@@ -208,7 +280,7 @@ async fn an_entry_out_of_a_file_is_completed_by_flags_and_works() {
     let text = json!({ "mcpServers": { "corp": { "type": "http", "url": stage.server.url(), "headers": { "X-Team": "{file:./team}" } } } });
     std::fs::write(project.join(".mcp.json"), text.to_string()).expect("a file");
     let flags = stage.flags();
-    let arguments = ["add", "--from", "project/.mcp.json"].into_iter().chain(flags.iter().map(String::as_str));
+    let arguments = ["add", "--from", "project/.mcp.json", "--yes"].into_iter().chain(flags.iter().map(String::as_str));
     let told = stage.run(arguments, "").await.succeeded();
     assert!(told.contains("headers.X-Team: ./team is written as "), "{told}");
     let mut host = host(["corp"]).env("XDG_CONFIG_HOME", stage.pki.dir().join(".config")).spawn();

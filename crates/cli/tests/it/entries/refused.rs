@@ -28,7 +28,7 @@ async fn what_connect_refuses_is_not_written() {
         (&["--ca", missing], 1, "file-unreadable"),
         (&["--ca", "certs/alice.key"], 1, "material-invalid"),
         (&["--timeout", "0"], 1, "config-invalid-value"),
-        (&["-H", "X-Team: {env:MCP_MTLS_SURELY_UNSET}"], 1, "reference-unresolved"),
+        (&["--cert", "{env:MCP_MTLS_SURELY_UNSET}"], 1, "reference-unresolved"),
         (&["-H", "no header"], 1, "config-invalid-value"),
     ] {
         refuses(&stage, &[&["corp", &url], flags].concat(), status, code).await;
@@ -37,6 +37,12 @@ async fn what_connect_refuses_is_not_written() {
     refuses(&stage, &["corp", "http://corp.example/mcp", "--offline"], 1, "config-invalid-value").await;
     assert_eq!(stage.server.server().connections().len(), 0);
     assert!(!stage.file().exists());
+}
+
+#[tokio::test]
+async fn what_is_typed_needs_no_yes() {
+    let stage = Stage::new().await;
+    refuses(&stage, &["corp", &stage.server.url(), "--offline", "--yes"], 2, "usage-invalid").await;
 }
 
 #[tokio::test]

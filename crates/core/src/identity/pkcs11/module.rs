@@ -45,6 +45,12 @@ pub(super) fn load(uri: &Uri, setting: Option<&config::Module>) -> Result<Arc<Mo
             _ => failure,
         }
     };
+    if config::programs_are_forbidden() {
+        return Err(Failure::new(Code::TokenModuleFailed, "The PKCS#11 module was not loaded")
+            .at(path.display().to_string())
+            .because("A library runs as a program does, and nobody has agreed to it.")
+            .fix("Add --yes if it may be loaded."));
+    }
     let pkcs11 = Pkcs11::new(&path).map_err(|error| {
         failed(not_loaded(&path, &error), &error).fix("Name the shared library that came with the token.")
     })?;
