@@ -210,4 +210,6 @@ const OTHERS: &[&str] = &[
     // Settings of servers, and other programs.
     "bind", "crt", "ca-file", "server", "upstream", "info", "x", "cntlm", "px", "pcscd", "scdaemon", "spiffe-helper",
     "timedatectl",
+    // Settings of other programs.
+    "caFile", "insecure", "rejectUnauthorized",
 ];

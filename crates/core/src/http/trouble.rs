@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::config::{Entry, EntrySettings};
     use crate::error::Side;
-    use crate::tls::Tls;
+    use crate::tls::{Peer, Tls};
 
     /// An end with this client certificate.
     fn end(alice: &Client) -> Arc<Tls> {
@@ -255,6 +255,20 @@ mod tests {
             assert_eq!(failure.code(), code, "{failure:?}");
             assert!(!failure.is_refused_certificate(), "another certificate would not help: {failure:?}");
             assert!(failure.facts().fix.iter().all(|fix| !fix.is_empty()) && !failure.facts().fix.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_network_that_goes_away_after_the_certificate_refuses_nothing() {
+        let record = Record::new("corp.example:443".into());
+        record.lock().offer = Offer::Presented;
+        for (kind, code) in [
+            (io::ErrorKind::TimedOut, Code::ConnectionLost),
+            (io::ErrorKind::HostUnreachable, Code::ConnectionLost),
+            (io::ErrorKind::UnexpectedEof, Code::CertificateRefused),
+        ] {
+            let failure = end_once().explain_handshake(&record, &io::Error::from(kind), Peer::Server);
+            assert_eq!(failure.code(), code, "{failure:?}");
         }
     }
 

@@ -257,28 +257,3 @@ fn broken(error: &io::Error) -> &'static str {
         _ => in_words(error),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Entry, EntrySettings};
-    use crate::tls::{Options, Record};
-    use crate::trust::Trust;
-
-    #[test]
-    fn a_network_that_goes_away_after_the_certificate_refuses_nothing() {
-        let endpoint = Entry::new(EntrySettings::new("https://corp.example/")).resolve().unwrap();
-        let options = Options { server_name: None, only_tls13: false, classical: false };
-        let tls = Tls::new(None, Trust::load(&endpoint.tls, None).unwrap().into(), options).unwrap();
-        let record = Record::new("corp.example:443".into());
-        record.lock().offer = Offer::NoneConfigured;
-        for (kind, code) in [
-            (io::ErrorKind::TimedOut, Code::ConnectionLost),
-            (io::ErrorKind::HostUnreachable, Code::ConnectionLost),
-            (io::ErrorKind::UnexpectedEof, Code::CertificateRequired),
-        ] {
-            let failure = handshake(&tls, &record.lock(), &io::Error::from(kind), Peer::Server);
-            assert_eq!(failure.code(), code, "{failure:?}");
-        }
-    }
-}

@@ -143,7 +143,7 @@ impl Tls {
         } else {
             connecting.await
         };
-        let stream = stream.map_err(|error| explain::handshake(self, &record.lock(), &error, peer))?;
+        let stream = stream.map_err(|error| self.explain_handshake(record, &error, peer))?;
         let mut evidence = record.lock();
         let negotiated = stream.get_ref().1;
         evidence.version = negotiated.protocol_version().map(version);
@@ -160,6 +160,11 @@ impl Tls {
     /// Says that the server has answered a request.
     pub(crate) fn prove(&self) {
         self.proved.store(true, Ordering::Relaxed);
+    }
+
+    /// Explains a handshake that did not come to its end.
+    pub(crate) fn explain_handshake(&self, record: &Record, error: &io::Error, peer: Peer) -> Failure {
+        explain::handshake(self, &record.lock(), error, peer)
     }
 
     /// Explains a connection that broke after the handshake; `cause` is what the reader of the

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::{Peer, Record, Tls, explain, server_name, untrusted};
+use super::{Peer, Record, Tls, server_name, untrusted};
 use crate::error::{Code, Failure, Result};
 use crate::trust::Presented;
 
@@ -55,7 +55,7 @@ impl Tls {
         let seen = std::mem::take(&mut *onlooker.seen.lock().unwrap_or_else(PoisonError::into_inner));
         let (leaf, intermediates) = match (seen.split_first(), handshake) {
             (Some(presented), _) => presented,
-            (None, Err(error)) => return Err(explain::handshake(self, &record.lock(), &error, Peer::Server)),
+            (None, Err(error)) => return Err(self.explain_handshake(record, &error, Peer::Server)),
             // The verifier refuses, so that there is no such end.
             (None, Ok(_)) => {
                 return Err(Failure::new(Code::TlsFailed, "The server presents no certificate")
