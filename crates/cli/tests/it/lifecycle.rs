@@ -193,8 +193,10 @@ fn arguments_that_may_be_secrets_are_not_repeated_to_a_person() {
         &["doctor", "https://mcp.example/", "--bearer=hunter2"],
         &["certs", "show", "a.pem", "--token=hunter2"],
     ] {
-        let told = crate::run::mcp_mtls(&folder, arguments).failed(2);
-        assert!(!told.contains("hunter2"), "{told}");
+        let outcome = crate::run::mcp_mtls(&folder, arguments);
+        assert_eq!(outcome.status, 2, "{}", outcome.stderr);
+        let told = outcome.stdout + &outcome.stderr;
+        assert!(told.contains("error: ") && !told.contains("hunter2"), "{told}");
     }
 }
 
