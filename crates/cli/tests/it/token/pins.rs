@@ -213,7 +213,7 @@ async fn one_in_a_file_that_others_can_write_is_refused() {
     mode(0o644);
     let mut host = with(&pki, &card, &server.url(), &["--cert", &uri]).spawn();
     host.initialize(LATEST).await;
-    assert!(host.stderr().contains("can read the PIN in"), "{}", host.stderr());
+    assert!(host.stderr().contains("can read the file of the PIN"), "{}", host.stderr());
 }
 
 #[tokio::test]
