@@ -49,8 +49,13 @@ fn every_setting_is_written_as_it_was() {
     assert_eq!(plain(&draft.entry), all);
     assert!(draft.moved.is_empty());
     let programs: Vec<_> = draft.programs.iter().map(|one| (one.setting.as_str(), one.line.expose())).collect();
-    let expected =
-        [("tls.passphrase", "pass 'a b'"), ("tls.pkcs11Module", "/m.so"), ("tls.exec", "vault -x '{env:ROLE}'")];
+    let expected = [
+        ("tls.passphrase", "pass 'a b'"),
+        ("tls.pkcs11Module", "/m.so"),
+        ("tls.exec", "vault -x '{env:ROLE}'"),
+        // Whatever names an object of a token has a library loaded.
+        ("tls.ca", "the PKCS#11 modules of the system, unless pkcs11Module names one"),
+    ];
     assert_eq!(programs, expected);
     let card = entry(&json!({ "tls": { "cert": "pkcs11:object=a?module-path=/evil.so&pin-source=file:/b" } })).draft();
     assert_eq!(card.unwrap().programs[0].line.expose(), "module-path=/evil.so");
