@@ -40,6 +40,8 @@ async fn the_exchange_of_a_link_on_the_way_is_seen_each_time() {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("tls.crt"), pem[0]).unwrap();
         std::fs::write(folder.join("tls.key"), pem[1]).unwrap();
+        // Whatever the umask is.
+        std::fs::set_permissions(folder.join("tls.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         symlink(format!("..{number}"), mount.join("..next")).unwrap();
         std::fs::rename(mount.join("..next"), mount.join("..data")).unwrap();
     };
