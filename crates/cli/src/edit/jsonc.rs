@@ -264,7 +264,7 @@ fn find<'a, 'b>(root: &'b Object<'a>, path: &[&str]) -> Option<&'b ObjectProp<'a
 }
 
 /// As hosts and core read it: strict but for comments and trailing commas.
-const OPTIONS: ParseOptions = ParseOptions {
+pub(crate) const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,
     allow_loose_object_property_names: false,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jsonc_parser::ast::{Object, Value as Ast};
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 use mcp_mtls_core::config::{Entry, File, read_all, read_file};
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::{Map, Value, json};
@@ -64,7 +64,9 @@ fn parsed(text: &str) -> Result<Map<String, Value>> {
     let text = text.trim_start_matches('\u{feff}').trim();
     // A piece out of a file: `"corp": { ... },`
     let wrapped = Zeroizing::new(format!("{{{text}\n}}"));
-    let object = |text| match parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map(|parsed| parsed.value) {
+    let object = |text| match parse_to_ast(text, &CollectOptions::default(), &crate::edit::jsonc::OPTIONS)
+        .map(|parsed| parsed.value)
+    {
         Ok(Some(Ast::Object(root))) => Ok(root),
         Ok(_) => Err(syntax("It is no JSON object.")),
         Err(error) => {
@@ -240,20 +242,6 @@ pub(super) fn syntax(why: &str) -> Failure {
         .because(why)
         .fix(r#"Paste what stands in the host's file: "NAME": { "url": "https://…", … }, or the whole file. Only JSON is read."#)
 }
-
-/// As tolerant as the hosts are with comments and commas.
-const OPTIONS: ParseOptions = ParseOptions {
-    allow_comments: true,
-    allow_trailing_commas: true,
-    allow_loose_object_property_names: false,
-    allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-    allow_bare_decimal_point_numbers: false,
-    allow_non_finite_numbers: false,
-    allow_extended_string_escapes: false,
-};
 
 /// Under which keys hosts have their servers.
 const MAPS_OF_HOSTS: [&str; 4] = ["mcpServers", "mcp", "servers", "context_servers"];

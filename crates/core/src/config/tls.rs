@@ -51,6 +51,10 @@ pub struct Tls {
 
 impl Entry {
     pub(super) fn tls(&self, url: &Url, warnings: &mut Vec<String>) -> Result<Tls> {
+        let written = self.settings.tls.as_ref().map(TlsSettings::written).unwrap_or_default();
+        if url.scheme() == "http" {
+            self.refuse_with_plain_http(&written, url)?;
+        }
         let TlsSettings {
             cert,
             key,
@@ -66,29 +70,8 @@ impl Entry {
             min_version,
             key_exchange,
         } = self.settings.tls.clone().unwrap_or_default();
-        let of_spiffe = [
-            ("cert", cert.is_some()),
-            ("key", key.is_some()),
-            ("passphrase", passphrase.is_some()),
-            ("pkcs11Module", pkcs11_module.is_some()),
-            ("exec", exec.is_some()),
-            ("ca", ca.is_some()),
-            ("systemRoots", system_roots.is_some()),
-            ("crl", crl.is_some()),
-            ("serverName", server_name.is_some()),
-        ];
-        let others = [
-            ("spiffe", spiffe.is_some()),
-            ("pins", pins.is_some()),
-            ("minVersion", min_version.is_some()),
-            ("keyExchange", key_exchange.is_some()),
-        ];
-        if url.scheme() == "http" {
-            self.refuse_with_plain_http(of_spiffe.iter().chain(&others), url)?;
-        }
-        let spiffe = spiffe
-            .map(|spiffe| self.spiffe(&spiffe, of_spiffe.iter().find_map(|(name, set)| set.then_some(*name))))
-            .transpose()?;
+        let instead = written.iter().find(|name| !BESIDE_SPIFFE.contains(&name.split('.').next().unwrap_or_default()));
+        let spiffe = spiffe.map(|spiffe| self.spiffe(&spiffe, instead.map(String::as_str))).transpose()?;
         let exec = exec
             .map(|exec| {
                 let others =
@@ -147,13 +130,9 @@ impl Entry {
         })
     }
 
-    /// Refuses the first of these settings that is set.
-    fn refuse_with_plain_http<'a>(
-        &self,
-        mut settings: impl Iterator<Item = &'a (&'a str, bool)>,
-        url: &Url,
-    ) -> Result<()> {
-        let Some((name, _)) = settings.find(|(_, set)| *set) else { return Ok(()) };
+    /// Refuses whatever is written.
+    fn refuse_with_plain_http(&self, written: &[String], url: &Url) -> Result<()> {
+        let Some(name) = written.first() else { return Ok(()) };
         Err(Failure::new(Code::ConfigConflict, "TLS settings cannot be used with an http:// URL")
             .at(self.origins.of(&format!("tls.{name}")).to_string())
             .because(format!("The URL is {}: no certificate would be shown, and nothing encrypted.", told(url)))
@@ -227,3 +206,6 @@ impl Tls {
         materials.flat_map(Material::files).chain(self.passphrase.iter().flat_map(Passphrase::files))
     }
 }
+
+/// What stands beside `spiffe`; all else is what it brings itself. A new setting counts as that until it is named here.
+const BESIDE_SPIFFE: [&str; 4] = ["spiffe", "pins", "minVersion", "keyExchange"];

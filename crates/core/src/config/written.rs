@@ -99,7 +99,7 @@ impl EntrySettings {
 }
 
 impl TlsSettings {
-    fn written(&self) -> Vec<String> {
+    pub(super) fn written(&self) -> Vec<String> {
         let Self {
             cert,
             key,
@@ -129,8 +129,12 @@ impl TlsSettings {
             ("minVersion", min_version.is_some()),
             ("keyExchange", key_exchange.is_some()),
         ];
-        let spiffe = spiffe.iter().flat_map(SpiffeSettings::written);
-        set(&own).chain(spiffe.map(|name| format!("spiffe.{name}"))).collect()
+        let spiffe = spiffe.as_ref().map(|spiffe| match spiffe.written() {
+            // It is set all the same.
+            names if names.is_empty() => vec!["spiffe".to_owned()],
+            names => names.iter().map(|name| format!("spiffe.{name}")).collect(),
+        });
+        set(&own).chain(spiffe.into_iter().flatten()).collect()
     }
 }
 

@@ -95,5 +95,7 @@ fn beside_what_it_replaces_and_where_there_is_no_tls() {
     }
     let told = refused(r#"{ "mcp": { "corp": { "url": "http://localhost/mcp", "tls": { "exec": ["a"] } } } }"#);
     assert!(told.starts_with("config-conflict: TLS settings cannot be used with an http:// URL"), "{told}");
+    let told = refused(r#"{ "mcp": { "corp": { "url": "http://localhost/mcp", "tls": { "spiffe": {} } } } }"#);
+    assert!(told.starts_with("config-conflict: TLS settings cannot be used with an http:// URL"), "{told}");
     assert!(entry(r#""tls": { "exec": ["a"], "ca": "ca.pem", "systemRoots": false }"#).is_ok());
 }
