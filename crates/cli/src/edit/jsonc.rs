@@ -12,20 +12,20 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use mcp_mtls_core::config::Value;
 use zeroize::Zeroizing;
 
-use super::Trouble;
+use super::{Document, Trouble};
 use space::Around;
 use style::Style;
 pub(crate) use style::plain;
 
 /// A file of JSON with comments.
-pub(crate) struct Document {
+pub(crate) struct Jsonc {
     text: Zeroizing<String>,
 }
 
 /// A range of the text and what takes its place.
 type Splice = (std::ops::Range<usize>, String);
 
-impl Document {
+impl Jsonc {
     /// Reads a text; one with nothing in it is an empty object.
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
         let mut document = Self { text: Zeroizing::new(text.to_owned()) };
@@ -36,88 +36,6 @@ impl Document {
         }
         document.root(|_| Ok(()))?;
         Ok(document)
-    }
-
-    /// The text as it is now.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether there is a value at this path of keys.
-    pub(crate) fn has(&self, path: &[&str]) -> bool {
-        self.root(|root| Ok(find(root, path).is_some())).unwrap_or(false)
-    }
-
-    /// The text at this path, if there is one.
-    pub(crate) fn string(&self, path: &[&str]) -> Option<String> {
-        let found = self.root(|root| {
-            Ok(find(root, path).and_then(|property| match &property.value {
-                Ast::StringLit(text) => Some(text.value.clone().into_owned()),
-                _ => None,
-            }))
-        });
-        found.ok().flatten()
-    }
-
-    /// Sets the value at this path of keys. Maps that are missing on the way are made; a value that is there already
-    /// is replaced, and its key and all around it stay.
-    pub(crate) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
-        let splices = self.root(|root| {
-            let style = Style::of(self.body(), Some(root));
-            let mut object = root;
-            for (depth, key) in path.iter().enumerate() {
-                let rest = &path[depth + 1..];
-                match (object.get(key), rest) {
-                    (None, _) => {
-                        let value = rest
-                            .iter()
-                            .rev()
-                            .fold(value.clone(), |value, key| Value::Map(vec![((*key).to_owned(), value)]));
-                        return Ok(self.inserted(object, key, &value, &style));
-                    }
-                    (Some(property), []) => {
-                        let indent = space::indent(self.body(), property.start());
-                        let compact = style.compact_in(object, self.body());
-                        let text = style.render(value, &indent, compact);
-                        return Ok(vec![(property.value.start()..property.value.end(), text)]);
-                    }
-                    (Some(property), _) => {
-                        let Ast::Object(next) = &property.value else {
-                            return Err(self.no_map(property, &path[..=depth]));
-                        };
-                        object = next;
-                    }
-                }
-            }
-            Err(Trouble::Strange)
-        })?;
-        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
-    }
-
-    /// Removes the value at this path of keys, with its key, the comment behind it on its line, and the comments
-    /// right above it, but not values that were commented out; those above the first of a map stay, since they may be about all of them. Returns the comments
-    /// above that went with it, or nothing if there is no such value.
-    pub(crate) fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
-        let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
-        let found = self.root(|root| {
-            let object = match way {
-                [] => Some(root),
-                _ => find(root, way).and_then(|property| property.value.as_object()),
-            };
-            let found = object.and_then(|object| {
-                let at = object.properties.iter().position(|property| property.name.as_str() == *last)?;
-                Some(self.removed(object, at))
-            });
-            Ok(found)
-        })?;
-        let Some((splices, comments)) = found else { return Ok(None) };
-        self.apply(&splices, |json| {
-            let map = way.iter().fold(json, |at, key| &mut at[*key]);
-            if let Some(map) = map.as_object_mut() {
-                map.remove(*last);
-            }
-        })?;
-        Ok(Some(comments))
     }
 
     /// Whether comments stand right above the value at this path of keys.
@@ -243,6 +161,74 @@ impl Document {
         }
         self.text = result.text;
         Ok(())
+    }
+}
+
+impl Document for Jsonc {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn get(&self, path: &[&str]) -> Option<serde_json::Value> {
+        path.iter().try_fold(&values(self.body()).ok()?, |value, key| value.get(key)).cloned()
+    }
+
+    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
+        let splices = self.root(|root| {
+            let style = Style::of(self.body(), Some(root));
+            let mut object = root;
+            for (depth, key) in path.iter().enumerate() {
+                let rest = &path[depth + 1..];
+                match (object.get(key), rest) {
+                    (None, _) => {
+                        let value = rest
+                            .iter()
+                            .rev()
+                            .fold(value.clone(), |value, key| Value::Map(vec![((*key).to_owned(), value)]));
+                        return Ok(self.inserted(object, key, &value, &style));
+                    }
+                    (Some(property), []) => {
+                        let indent = space::indent(self.body(), property.start());
+                        let compact = style.compact_in(object, self.body());
+                        let text = style.render(value, &indent, compact);
+                        return Ok(vec![(property.value.start()..property.value.end(), text)]);
+                    }
+                    (Some(property), _) => {
+                        let Ast::Object(next) = &property.value else {
+                            return Err(self.no_map(property, &path[..=depth]));
+                        };
+                        object = next;
+                    }
+                }
+            }
+            Err(Trouble::Strange)
+        })?;
+        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
+    }
+
+    // The comment behind the value on its line goes, too, and the comments right above it, but not values that were
+    // commented out; those above the first of a map stay, since they may be about all of them.
+    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
+        let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
+        let found = self.root(|root| {
+            let object = match way {
+                [] => Some(root),
+                _ => find(root, way).and_then(|property| property.value.as_object()),
+            };
+            let found = object.and_then(|object| {
+                let at = object.properties.iter().position(|property| property.name.as_str() == *last)?;
+                Some(self.removed(object, at))
+            });
+            Ok(found)
+        })?;
+        let Some((splices, comments)) = found else { return Ok(None) };
+        self.apply(&splices, |json| {
+            let map = way.iter().fold(json, |at, key| &mut at[*key]);
+            if let Some(map) = map.as_object_mut() {
+                map.remove(*last);
+            }
+        })?;
+        Ok(Some(comments))
     }
 }
 

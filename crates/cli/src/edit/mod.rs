@@ -3,6 +3,25 @@
 pub(crate) mod jsonc;
 pub(crate) mod write;
 
+use mcp_mtls_core::config::Value;
+
+/// A text of one format, changed at a path of keys. Every change is checked against what was asked for before it counts.
+pub(crate) trait Document {
+    /// The text as it is now.
+    fn text(&self) -> &str;
+
+    /// The value at this path of keys, if there is one.
+    fn get(&self, path: &[&str]) -> Option<serde_json::Value>;
+
+    /// Sets the value at this path of keys. Maps that are missing on the way are made; a value that is there already
+    /// is replaced, and its key and all around it stay.
+    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble>;
+
+    /// Removes the value at this path of keys, with its key and the comments that are about it alone. Returns those that
+    /// went with it, or nothing if there is no such value.
+    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble>;
+}
+
 /// Why a file cannot be changed as asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {

@@ -12,6 +12,7 @@ use mcp_mtls_core::trust::Trust;
 
 use super::paste::{self, Pasted};
 use super::{Configuration, in_file, preview, view};
+use crate::edit::Document as _;
 use crate::edit::jsonc::plain;
 use crate::edit::write::Target;
 use crate::{render, stdio};
@@ -325,7 +326,7 @@ async fn identity(entry: Entry) -> Result<Found> {
 
 /// Writes the schema for editors, where the file names it. What is in its way and is not ours stays.
 fn write_schema(configuration: &Configuration) -> Option<String> {
-    if configuration.document.string(&["$schema"]).as_deref() != Some(SCHEMA_BESIDE) {
+    if configuration.document.get(&["$schema"]).as_ref().and_then(serde_json::Value::as_str) != Some(SCHEMA_BESIDE) {
         return None;
     }
     let schema = schema();

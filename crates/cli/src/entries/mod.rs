@@ -13,9 +13,9 @@ use std::path::Path;
 use mcp_mtls_core::config::{self, File, MAPS};
 use mcp_mtls_core::error::{Code, Failure, Result};
 
-use crate::edit::Trouble;
-use crate::edit::jsonc::Document;
+use crate::edit::jsonc::Jsonc;
 use crate::edit::write::Target;
+use crate::edit::{Document as _, Trouble};
 
 pub(crate) use add::{AddArgs, run as add};
 pub(crate) use list::{ListArgs, run as list};
@@ -24,14 +24,14 @@ pub(crate) use remove::{RemoveArgs, run as remove};
 /// A configuration file that is to be changed.
 struct Configuration {
     target: Target,
-    document: Document,
+    document: Jsonc,
 }
 
 impl Configuration {
     /// The file that was named, or the user's.
     fn open(path: Option<&Path>) -> Result<Self> {
         let target = Target::read(&path.map_or_else(config::user_file, |path| Ok(path.to_owned()))?)?;
-        let document = Document::parse(target.text()?);
+        let document = Jsonc::parse(target.text()?);
         // What `connect` would not read is not changed either: of two of one name, nobody knows which is meant.
         match (File::parse(target.path().to_owned(), None, target.text()?).and_then(|file| file.names()), &document) {
             (Err(failure), Err(Trouble::Syntax { .. })) => return Err(failure.because(UNTOUCHED)),
@@ -44,12 +44,12 @@ impl Configuration {
 
     /// The map in which the entry of this name stands.
     fn map_of(&self, name: &str) -> Option<&'static str> {
-        MAPS.into_iter().find(|map| self.document.has(&[map, name]))
+        MAPS.into_iter().find(|map| self.document.get(&[map, name]).is_some())
     }
 
     /// The map in which a new entry belongs.
     fn map(&self) -> &'static str {
-        MAPS.into_iter().find(|map| self.document.has(&[map])).unwrap_or(MAPS[0])
+        MAPS.into_iter().find(|map| self.document.get(&[map]).is_some()).unwrap_or(MAPS[0])
     }
 
     fn told(&self) -> String {

@@ -7,6 +7,7 @@ use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::json;
 
 use super::{Configuration, in_file, view};
+use crate::edit::Document as _;
 use crate::render;
 
 #[derive(clap::Args)]

@@ -8,13 +8,13 @@ fn entry() -> Value {
 }
 
 fn added(text: &str) -> String {
-    let mut document = Document::parse(text).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
+    let mut document = Jsonc::parse(text).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
     document.set(&["mcp", "new"], &entry()).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
     document.text().to_owned()
 }
 
 fn without(text: &str, name: &str) -> (String, Vec<String>) {
-    let mut document = Document::parse(text).unwrap();
+    let mut document = Jsonc::parse(text).unwrap();
     let comments = document.remove(&["mcp", name]).unwrap().unwrap();
     (document.text().to_owned(), comments)
 }
@@ -68,7 +68,7 @@ fn what_is_added_leaves_every_line_of_the_others() {
 #[test]
 fn twenty_are_added_and_removed_in_any_order() {
     for sample in SAMPLES {
-        let mut document = Document::parse(sample).unwrap();
+        let mut document = Jsonc::parse(sample).unwrap();
         let names: Vec<_> = (0..20).map(|n| format!("n{n}")).collect();
         for name in &names {
             document.set(&["mcp", name], &entry()).unwrap();
@@ -179,10 +179,10 @@ fn the_last_of_several_leaves_no_comma_that_was_not_there() {
 #[test]
 fn what_cannot_be_read_is_not_changed() {
     for text in ["{", "{\"mcp\": {\"a\": 1 \"b\": 2}}", "{mcp: {}}", "{'mcp': {}}", "{} {}"] {
-        assert!(matches!(Document::parse(text), Err(Trouble::Syntax { line: 1, .. })), "{text}");
+        assert!(matches!(Jsonc::parse(text), Err(Trouble::Syntax { line: 1, .. })), "{text}");
     }
-    assert!(matches!(Document::parse("[]"), Err(Trouble::NoMap { .. })));
-    let mut document = Document::parse("{\n  \"mcp\": 1\n}").unwrap();
+    assert!(matches!(Jsonc::parse("[]"), Err(Trouble::NoMap { .. })));
+    let mut document = Jsonc::parse("{\n  \"mcp\": 1\n}").unwrap();
     let trouble = Trouble::NoMap { line: 2, path: "mcp".to_owned() };
     assert_eq!(document.set(&["mcp", "a"], &entry()), Err(trouble));
     assert_eq!(document.remove(&["mcp", "a"]), Ok(None));
@@ -249,12 +249,12 @@ fn nothing_is_lost_in_texts_of_any_shape() {
         let (back, comments) = without(&after, "new");
         assert_eq!((back, comments), (text.clone(), vec![]), "{after}");
         // What is left of the others is as it was, and never damaged: that would be an error.
-        let mut left = Document::parse(&text).unwrap();
+        let mut left = Jsonc::parse(&text).unwrap();
         for _ in 0..entries {
             let name = format!("k{}", dice.roll(entries.max(1)));
             let before = left.text().to_owned();
             left.remove(&["mcp", &name]).unwrap_or_else(|trouble| panic!("{before:?}: {name}: {trouble:?}"));
-            assert!(!left.has(&["mcp", &name]));
+            assert!(left.get(&["mcp", &name]).is_none());
         }
     }
 }
