@@ -69,7 +69,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => args.json,
         _ => false,
     };
-    match run(command, started) {
+    let outcome = run(command, started).and_then(|status| render::unwritten().map_or(Ok(status), Err));
+    match outcome {
         Ok(status) => status,
         Err(failure) => {
             if wants_json {

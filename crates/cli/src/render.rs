@@ -8,6 +8,7 @@
 //! - With `--json` the answer is one JSON value on stdout, in failure too: `{"error": {...}}`.
 
 mod ask;
+mod print;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
@@ -19,16 +20,7 @@ use mcp_mtls_core::error::{Code, Failure, printable};
 use serde::Serialize;
 
 pub(crate) use ask::confirmed;
-
-/// Prints what was asked for.
-pub(crate) fn answer(text: &str) {
-    print(&mut io::stdout().lock(), text);
-}
-
-/// The same where stdout has been taken away from others.
-pub(crate) fn answer_on(stdout: &mut impl Write, text: &str) {
-    print(stdout, text);
-}
+pub(crate) use print::{answer, answer_on, notice, unwritten};
 
 /// Prints what was asked for as JSON.
 pub(crate) fn json(value: &impl Serialize) {
@@ -39,11 +31,6 @@ pub(crate) fn json(value: &impl Serialize) {
 pub(crate) fn json_text(value: &impl Serialize) -> String {
     // Values of ours always serialize: their keys are strings, and they hold no numbers that JSON lacks.
     serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
-/// Prints what a person should know beside the answer.
-pub(crate) fn notice(text: &str) {
-    print(&mut io::stderr().lock(), text);
 }
 
 /// Tells why it could not be done.
@@ -307,10 +294,6 @@ fn code(code: Code, columns: usize) -> Vec<String> {
 fn is_wanted() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-fn print(stream: &mut impl Write, text: &str) {
-    let _ = writeln!(stream, "{text}").and_then(|()| stream.flush());
 }
 
 /// A terminal as narrow as they come.

@@ -102,3 +102,14 @@ fn explain(arguments: &[&str]) -> Outcome {
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_no_room_is_no_success() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device that is always full");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mcp-mtls"));
+    let output = command.args(["explain", "not-plain"]).stdout(full).output().expect("the binary runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: Not all of the answer could be written to stdout\n"), "{told}");
+}
