@@ -1,9 +1,33 @@
 //! Changes to files of people: what is not the changed value stays as it is, byte for byte.
 
 pub(crate) mod jsonc;
+pub(crate) mod toml;
 pub(crate) mod write;
+pub(crate) mod yaml;
 
 use mcp_mtls_core::config::Value;
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "only JSON is written so far")]
+pub(crate) enum Format {
+    /// JSON with comments.
+    Jsonc,
+    Toml,
+    Yaml,
+}
+
+#[allow(dead_code, reason = "only JSON is written so far")]
+impl Format {
+    /// Reads a text; one with nothing in it is an empty map.
+    pub(crate) fn parse(self, text: &str) -> Result<Box<dyn Document>, Trouble> {
+        Ok(match self {
+            Self::Jsonc => Box::new(jsonc::Jsonc::parse(text)?),
+            Self::Toml => Box::new(toml::Toml::parse(text)?),
+            Self::Yaml => Box::new(yaml::Yaml::parse(text)?),
+        })
+    }
+}
 
 /// A text of one format, changed at a path of keys. Every change is checked against what was asked for before it counts.
 pub(crate) trait Document {

@@ -1,0 +1,36 @@
+//! YAML: set a value at a path of keys, or remove it.
+
+use mcp_mtls_core::config::Value;
+use zeroize::Zeroizing;
+
+use super::{Document, Trouble};
+
+/// A file of YAML.
+pub(crate) struct Yaml {
+    text: Zeroizing<String>,
+}
+
+impl Yaml {
+    /// Reads a text; one with nothing in it is an empty map.
+    pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
+        Ok(Self { text: Zeroizing::new(text.to_owned()) })
+    }
+}
+
+impl Document for Yaml {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn get(&self, _path: &[&str]) -> Option<serde_json::Value> {
+        None
+    }
+
+    fn set(&mut self, _path: &[&str], _value: &Value) -> Result<(), Trouble> {
+        Err(Trouble::Strange)
+    }
+
+    fn remove(&mut self, _path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
+        Err(Trouble::Strange)
+    }
+}
