@@ -12,7 +12,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use mcp_mtls_core::config::Value;
 use zeroize::Zeroizing;
 
-use super::{Document, Trouble};
+use super::{Document, MARK, Splice, Trouble, nested, spliced};
 use space::Around;
 use style::Style;
 pub(crate) use style::plain;
@@ -21,9 +21,6 @@ pub(crate) use style::plain;
 pub(crate) struct Jsonc {
     text: Zeroizing<String>,
 }
-
-/// A range of the text and what takes its place.
-type Splice = (std::ops::Range<usize>, String);
 
 impl Jsonc {
     /// Reads a text; one with nothing in it is an empty object.
@@ -146,16 +143,7 @@ impl Jsonc {
         let body = self.body();
         let mut expected = values(body)?;
         change(&mut expected);
-        let mut changed = Zeroizing::new(String::with_capacity(2 * self.text.len() + 4096));
-        changed.push_str(&self.text[..self.text.len() - body.len()]);
-        let mut done = 0;
-        for (range, text) in splices {
-            changed.push_str(&body[done..range.start]);
-            changed.push_str(text);
-            done = range.end;
-        }
-        changed.push_str(&body[done..]);
-        let result = Self { text: changed };
+        let result = Self { text: spliced(&self.text, self.text.len() - body.len(), splices)? };
         if values(result.body()).ok() != Some(expected) {
             return Err(Trouble::Strange);
         }
@@ -181,11 +169,7 @@ impl Document for Jsonc {
                 let rest = &path[depth + 1..];
                 match (object.get(key), rest) {
                     (None, _) => {
-                        let value = rest
-                            .iter()
-                            .rev()
-                            .fold(value.clone(), |value, key| Value::Map(vec![((*key).to_owned(), value)]));
-                        return Ok(self.inserted(object, key, &value, &style));
+                        return Ok(self.inserted(object, key, &nested(rest, value), &style));
                     }
                     (Some(property), []) => {
                         let indent = space::indent(self.body(), property.start());
@@ -262,8 +246,6 @@ pub(crate) const OPTIONS: ParseOptions = ParseOptions {
     allow_non_finite_numbers: false,
     allow_extended_string_escapes: false,
 };
-
-const MARK: char = '\u{feff}';
 
 #[cfg(test)]
 mod tests;

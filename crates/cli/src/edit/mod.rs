@@ -1,11 +1,17 @@
 //! Changes to files of people: what is not the changed value stays as it is, byte for byte.
 
+#[cfg(test)]
+mod dice;
 pub(crate) mod jsonc;
+mod lines;
 pub(crate) mod toml;
 pub(crate) mod write;
 pub(crate) mod yaml;
 
+use std::ops::Range;
+
 use mcp_mtls_core::config::Value;
+use zeroize::Zeroizing;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,3 +72,46 @@ pub(crate) enum Trouble {
     /// The change would have changed more than it should.
     Strange,
 }
+
+/// A range of a text and what takes its place.
+type Splice = (Range<usize>, String);
+
+/// The text with these changes, in any order; their ranges begin to count at `from`.
+fn spliced(text: &str, from: usize, splices: &[Splice]) -> Result<Zeroizing<String>, Trouble> {
+    let mut splices: Vec<_> = splices.iter().collect();
+    splices.sort_by_key(|(range, _)| range.start);
+    let body = &text[from..];
+    // All at once, so that no part of it stays behind in memory when it grows.
+    let more: usize = splices.iter().map(|(_, text)| text.len()).sum();
+    let mut changed = Zeroizing::new(String::with_capacity(text.len() + more));
+    changed.push_str(&text[..from]);
+    let mut done = 0;
+    for (range, text) in splices {
+        // Ranges that overlap are no change that anybody has asked for.
+        changed.push_str(body.get(done..range.start).ok_or(Trouble::Strange)?);
+        changed.push_str(text);
+        done = range.end;
+    }
+    changed.push_str(body.get(done..).ok_or(Trouble::Strange)?);
+    Ok(changed)
+}
+
+/// A value in the maps that are missing on the way to it.
+fn nested(path: &[&str], value: &Value) -> Value {
+    path.iter().rev().fold(value.clone(), |value, key| Value::Map(vec![((*key).to_owned(), value)]))
+}
+
+/// A text in the quotes of JSON, which are also those of TOML and YAML: all that any reader of these does not take as it
+/// is, or may take for the end of a line, is escaped.
+fn quoted(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | MARK | '\u{fffe}' | '\u{ffff}' => {
+            format!("\\u{:04x}", u32::from(c))
+        }
+        c => c.to_string(),
+    };
+    serde_json::Value::from(text).to_string().chars().map(escaped).collect()
+}
+
+/// The mark that some editors on Windows write first.
+const MARK: char = '\u{feff}';

@@ -1,9 +1,20 @@
 //! TOML: set a value at a path of keys, or remove it.
+//!
+//! As with JSON, a change is a handful of replaced ranges, and its result is parsed and compared with what was asked
+//! for. A map becomes a table of its own below the tables of the same parent, unless these are written in another way.
+
+mod inline;
+mod parts;
+mod render;
 
 use mcp_mtls_core::config::Value;
+use toml_edit::{Document as Parsed, Item};
 use zeroize::Zeroizing;
 
-use super::{Document, Trouble};
+use super::jsonc::plain;
+use super::{Document, Splice, Trouble, lines, spliced};
+use parts::{Kind, Part, Parts};
+use render::Style;
 
 /// A file of TOML.
 pub(crate) struct Toml {
@@ -13,7 +24,53 @@ pub(crate) struct Toml {
 impl Toml {
     /// Reads a text; one with nothing in it is an empty map.
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
-        Ok(Self { text: Zeroizing::new(text.to_owned()) })
+        let document = Self { text: Zeroizing::new(text.to_owned()) };
+        parsed(document.body())?;
+        Ok(document)
+    }
+
+    /// The text without the mark that some editors on Windows write first.
+    fn body(&self) -> &str {
+        self.text.strip_prefix(super::MARK).unwrap_or(&self.text)
+    }
+
+    fn changed(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
+        let text = self.body();
+        let document = parsed(text)?;
+        let style = Style::of(text);
+        let mut item = document.as_item();
+        for (depth, key) in path.iter().enumerate() {
+            let next = match item {
+                Item::Table(table) => table.get(key),
+                Item::Value(toml_edit::Value::InlineTable(table)) => {
+                    return inline::set(text, table, (&path[..depth], &path[depth..]), value);
+                }
+                _ => return Err(no_map(text, item, &path[..depth])),
+            };
+            let Some(next) = next else {
+                let value = super::nested(&path[depth + 1..], value);
+                let change = Change { text, parts: Parts::of(text, document.as_table()), style };
+                return Ok(vec![change.inserted(path, depth, &value)]);
+            };
+            item = next;
+        }
+        if let Item::Value(there) = item {
+            return Ok(vec![(there.span().ok_or(Trouble::Strange)?, render::inline(value))]);
+        }
+        Change { text, parts: Parts::of(text, document.as_table()), style }.replaced(path, value)
+    }
+
+    /// Makes the change, if its result is what `change` makes of the values.
+    fn apply(&mut self, splices: &[Splice], change: impl FnOnce(&mut serde_json::Value)) -> Result<(), Trouble> {
+        let body = self.body();
+        let mut expected = values(body)?;
+        change(&mut expected);
+        let result = Self { text: spliced(&self.text, self.text.len() - body.len(), splices)? };
+        if values(result.body()).ok() != Some(expected) {
+            return Err(Trouble::Strange);
+        }
+        self.text = result.text;
+        Ok(())
     }
 }
 
@@ -22,15 +79,206 @@ impl Document for Toml {
         &self.text
     }
 
-    fn get(&self, _path: &[&str]) -> Option<serde_json::Value> {
-        None
+    fn get(&self, path: &[&str]) -> Option<serde_json::Value> {
+        path.iter().try_fold(&values(self.body()).ok()?, |value, key| value.get(key)).cloned()
     }
 
-    fn set(&mut self, _path: &[&str], _value: &Value) -> Result<(), Trouble> {
-        Err(Trouble::Strange)
+    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
+        if path.is_empty() {
+            return Err(Trouble::Strange);
+        }
+        let splices = self.changed(path, value)?;
+        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
     }
 
-    fn remove(&mut self, _path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
-        Err(Trouble::Strange)
+    // What holds for comments in JSON holds here. Those right below the last line of a table are in it, and go, too.
+    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
+        if path.is_empty() {
+            return Err(Trouble::Strange);
+        }
+        if self.get(path).is_none() {
+            return Ok(None);
+        }
+        let text = self.body();
+        let document = parsed(text)?;
+        let (splices, comments, gone) = if let Some((table, rest)) = inline::within(document.as_item(), path) {
+            (vec![inline::removed(text, table, rest)?], Vec::new(), path)
+        } else {
+            let parts = Parts::of(text, document.as_table());
+            // Maps without a header of their own are gone with the last that was in them.
+            let gone = (1..path.len()).find(|depth| parts.runs(&path[..*depth]) == parts.runs(path));
+            let (splices, comments) = Change { text, parts, style: Style::of(text) }.removed(path);
+            (splices, comments, &path[..gone.unwrap_or(path.len())])
+        };
+        let Some((last, way)) = gone.split_last() else { return Err(Trouble::Strange) };
+        self.apply(&splices, |json| {
+            let map = way.iter().fold(json, |at, key| &mut at[*key]);
+            if let Some(map) = map.as_object_mut() {
+                map.remove(*last);
+            }
+        })?;
+        Ok(Some(comments))
     }
 }
+
+/// What is needed to find out which ranges of a text change.
+struct Change<'a> {
+    text: &'a str,
+    parts: Parts,
+    style: Style,
+}
+
+impl Change<'_> {
+    /// A value that is not there yet; the map with this many keys of the path is.
+    fn inserted(&self, path: &[&str], depth: usize, value: &Value) -> Splice {
+        let (parent, key) = (&path[..depth], path[depth]);
+        let last = self.parts.last_in(parent);
+        let header = last.map_or(&[][..], |last| self.parts.header_of(last));
+        // Its parent is a part of the keys of others, as in `parent.key = …`.
+        let dotted = header.len() < parent.len();
+        let indent = |part: &Part| lines::indent(self.text, part.start).to_owned();
+        if let (true, Some(last)) = (dotted, last) {
+            let last = &self.parts.all[last];
+            let name: Vec<_> = parent[header.len()..].iter().copied().chain([key]).collect();
+            let pair = format!("{}{}", indent(last), render::pair(&name, value));
+            let end = lines::end(self.text, last.end);
+            return (end..end, format!("{}{pair}", self.style.newline));
+        }
+        if let Value::Map(keys) = value {
+            return self.table(last, &path[..=depth], keys);
+        }
+        let pair = render::pair(&[key], value);
+        match self.parts.last_pair_of(parent) {
+            // Behind the last pair of its parent, or right below its header.
+            Some(before) => {
+                let before = &self.parts.all[before];
+                let end = lines::end(self.text, before.end);
+                (end..end, format!("{}{}{pair}", self.style.newline, indent(before)))
+            }
+            None if parent.is_empty() => {
+                let newline = self.style.newline;
+                let gap = if self.parts.all.is_empty() { newline.to_owned() } else { newline.repeat(2) };
+                (0..0, format!("{pair}{gap}"))
+            }
+            // There are only tables in its parent, which gets a header now.
+            None => self.table(last, parent, &[(key.to_owned(), value.clone())]),
+        }
+    }
+
+    /// A table below the last part of its parent.
+    fn table(&self, last: Option<usize>, path: &[&str], keys: &[(String, Value)]) -> Splice {
+        let table = self.style.table(path, keys);
+        match last.map(|last| self.end_of_table(last)).or_else(|| lines::last_content(self.text, self.text.len())) {
+            Some(end) => (end..end, format!("{}{table}", self.style.gap)),
+            None => (0..0, format!("{table}{}", self.style.newline)),
+        }
+    }
+
+    /// Where a table ends that ends with this part: behind the comments below it that are not about what follows.
+    fn end_of_table(&self, last: usize) -> usize {
+        let end = lines::end(self.text, self.parts.all[last].end);
+        let Some(next) = self.parts.all.get(last + 1) else {
+            return lines::last_content(self.text, self.text.len()).unwrap_or(end).max(end);
+        };
+        let (lead, _) = lines::comments_above(self.text, next.start, |_| false);
+        let (mut end, _) = lines::comments_below(self.text, end);
+        // What was commented out behind an empty line belongs to the table as well.
+        let mut at = lines::next_content(self.text, end);
+        while at < lead {
+            if !lines::comment(&self.text[at..lines::end(self.text, at)]).is_some_and(is_pair) {
+                break;
+            }
+            end = lines::end(self.text, at);
+            at = lines::next_content(self.text, at);
+        }
+        end
+    }
+
+    /// A map that is there, in whatever way.
+    fn replaced(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
+        let runs = self.parts.runs(path);
+        let (run, others) = runs.split_first().ok_or(Trouble::Strange)?;
+        let (first, last) = (&self.parts.all[run.start], &self.parts.all[run.end - 1]);
+        let end = lines::end(self.text, last.end);
+        let splice = match (value, first.kind) {
+            (_, Kind::Pair) => {
+                let header = self.parts.header_of(run.start).len();
+                (first.start..last.end, render::pair(&path[header..], value))
+            }
+            // Its header stays, with the comment behind it.
+            (Value::Map(keys), Kind::Table) if first.path == path => {
+                (lines::end(self.text, first.end)..end, self.style.body(path, keys))
+            }
+            (Value::Map(keys), _) => (first.start..end, self.style.table(path, keys)),
+            _ => return Err(Trouble::Strange),
+        };
+        let others = others.iter().map(|run| self.without(run, false).0);
+        Ok([splice].into_iter().chain(others).collect())
+    }
+
+    /// What has to go with this path, and the comments that are among that.
+    fn removed(&self, path: &[&str]) -> (Vec<Splice>, Vec<String>) {
+        let parent = &path[..path.len() - 1];
+        let (mut splices, mut comments) = (Vec::new(), Vec::new());
+        for run in self.parts.runs(path) {
+            // Those above the first of its parent may be about all in it.
+            let follows = self.parts.all[..run.start]
+                .iter()
+                .any(|part| part.is_in(parent) && !(part.path == parent && part.kind == Kind::Table));
+            let (splice, more) = self.without(&run, follows);
+            splices.push(splice);
+            comments.extend(more);
+        }
+        (splices, comments)
+    }
+
+    /// Neighbouring parts, with the comments above if they go, too.
+    fn without(&self, run: &std::ops::Range<usize>, with_comments_above: bool) -> (Splice, Vec<String>) {
+        let (first, last) = (&self.parts.all[run.start], &self.parts.all[run.end - 1]);
+        let (start, mut comments) = if with_comments_above {
+            lines::comments_above(self.text, first.start, is_code)
+        } else {
+            (lines::start(self.text, first.start), Vec::new())
+        };
+        let is_table = self.parts.all[run.clone()].iter().any(|part| part.kind != Kind::Pair);
+        let (end, below) = if is_table {
+            lines::comments_below(self.text, last.end)
+        } else {
+            (lines::end(self.text, last.end), Vec::new())
+        };
+        comments.extend(below);
+        let range = match lines::last_content(self.text, start) {
+            Some(before) => before..end,
+            None => 0..lines::next_content(self.text, end),
+        };
+        ((range, String::new()), comments)
+    }
+}
+
+fn parsed(text: &str) -> Result<Parsed<&str>, Trouble> {
+    Parsed::parse(text).map_err(|error| Trouble::Syntax {
+        line: lines::number(text, error.span().map_or(0, |span| span.start.min(text.len()))),
+        what: error.message().to_owned(),
+    })
+}
+
+fn values(text: &str) -> Result<serde_json::Value, Trouble> {
+    Ok(parts::json(parsed(text)?.as_item()))
+}
+
+fn no_map(text: &str, item: &Item, path: &[&str]) -> Trouble {
+    Trouble::NoMap { line: lines::number(text, item.span().map_or(0, |span| span.start)), path: path.join(".") }
+}
+
+/// Whether somebody has commented out a part of a file.
+fn is_code(comment: &str) -> bool {
+    let comment = comment.trim_start_matches(['#', ' ', '\t']);
+    !comment.is_empty() && parsed(comment).is_ok()
+}
+
+fn is_pair(comment: &str) -> bool {
+    is_code(comment) && !comment.trim_start_matches(['#', ' ', '\t']).starts_with('[')
+}
+
+#[cfg(test)]
+mod tests;

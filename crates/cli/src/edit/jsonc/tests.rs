@@ -1,4 +1,5 @@
 use super::*;
+use crate::edit::dice::Dice;
 
 fn entry() -> Value {
     Value::Map(vec![
@@ -189,52 +190,36 @@ fn what_cannot_be_read_is_not_changed() {
     assert_eq!(document.text(), "{\n  \"mcp\": 1\n}");
 }
 
-/// Texts of many shapes, the same in each run.
-struct Dice(u64);
+fn space(dice: &mut Dice) -> &'static str {
+    dice.of(&[
+        "",
+        " ",
+        "\n",
+        "\n    ",
+        "\r\n\t",
+        " /* a, } */ ",
+        " // b \" {\n",
+        "\n// c\n",
+        "\n\n",
+        "\n  /* d\n */\n  ",
+    ])
+}
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        // The constants of Knuth's MMIX.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.roll(all.len())]
-    }
-
-    fn space(&mut self) -> &'static str {
-        self.of(&[
-            "",
-            " ",
-            "\n",
-            "\n    ",
-            "\r\n\t",
-            " /* a, } */ ",
-            " // b \" {\n",
-            "\n// c\n",
-            "\n\n",
-            "\n  /* d\n */\n  ",
-        ])
-    }
-
-    fn object(&mut self, entries: usize) -> String {
-        let mut text = "{".to_owned();
-        for at in 0..entries {
-            let value =
-                self.of(&["1", "{}", "[1, 2]", "{ \"url\": \"x\", \"b\": [ ] }", "\"//, }\"", "{\n \"a\": 1,\n }"]);
-            let last = at + 1 == entries;
-            let comma = if last && self.roll(2) == 0 { "" } else { "," };
-            let key = format!("\"k{at}\"");
-            for piece in [&key, ":", value, comma] {
-                text.push_str(self.space());
-                text.push_str(piece);
-            }
-            text.push_str(self.space());
+fn object(dice: &mut Dice, entries: usize) -> String {
+    let mut text = "{".to_owned();
+    for at in 0..entries {
+        let value = dice.of(&["1", "{}", "[1, 2]", "{ \"url\": \"x\", \"b\": [ ] }", "\"//, }\"", "{\n \"a\": 1,\n }"]);
+        let last = at + 1 == entries;
+        let comma = if last && dice.roll(2) == 0 { "" } else { "," };
+        let key = format!("\"k{at}\"");
+        for piece in [&key, ":", value, comma] {
+            text.push_str(space(dice));
+            text.push_str(piece);
         }
-        text.push('}');
-        text
+        text.push_str(space(dice));
     }
+    text.push('}');
+    text
 }
 
 #[test]
@@ -242,9 +227,9 @@ fn nothing_is_lost_in_texts_of_any_shape() {
     let mut dice = Dice(1);
     for _ in 0..5000 {
         let entries = dice.roll(5);
-        let object = dice.object(entries);
+        let object = object(&mut dice, entries);
         let other = dice.of(&["", "\"other\": 1,", "\n  \"other\": {\n    \"a\": 1\n  },\n  "]);
-        let text = format!("{}{{{other}\"mcp\":{object}{}}}{}", dice.space(), dice.space(), dice.space());
+        let text = format!("{}{{{other}\"mcp\":{object}{}}}{}", space(&mut dice), space(&mut dice), space(&mut dice));
         let after = added(&text);
         let (back, comments) = without(&after, "new");
         assert_eq!((back, comments), (text.clone(), vec![]), "{after}");
