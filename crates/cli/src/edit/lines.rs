@@ -50,11 +50,16 @@ pub(super) fn next_content(text: &str, at: usize) -> usize {
     at
 }
 
-/// The comments on the lines right above `from`, and where the first of these lines begins. What somebody has commented
-/// out is not among them.
-pub(super) fn comments_above(text: &str, from: usize, is_code: impl Fn(&str) -> bool) -> (usize, Vec<String>) {
+/// The comments on the lines right above `from`, and where the first of these lines begins; `floor` is the end of what
+/// belongs to others. What somebody has commented out is not among them.
+pub(super) fn comments_above(
+    text: &str,
+    floor: usize,
+    from: usize,
+    is_code: impl Fn(&str) -> bool,
+) -> (usize, Vec<String>) {
     let (mut first, mut comments) = (start(text, from), Vec::new());
-    while first > 0 {
+    while first > floor && start(text, first - 1) >= floor {
         let above = start(text, first - 1);
         match comment(&text[above..first]) {
             Some(comment) if !is_code(comment) => comments.insert(0, comment.to_owned()),

@@ -180,7 +180,7 @@ impl Change<'_> {
         let Some(next) = self.parts.all.get(last + 1) else {
             return lines::last_content(self.text, self.text.len()).unwrap_or(end).max(end);
         };
-        let (lead, _) = lines::comments_above(self.text, next.start, |_| false);
+        let (lead, _) = lines::comments_above(self.text, end, next.start, |_| false);
         let (mut end, _) = lines::comments_below(self.text, end);
         // What was commented out behind an empty line belongs to the table as well.
         let mut at = lines::next_content(self.text, end);
@@ -236,7 +236,8 @@ impl Change<'_> {
     fn without(&self, run: &std::ops::Range<usize>, with_comments_above: bool) -> (Splice, Vec<String>) {
         let (first, last) = (&self.parts.all[run.start], &self.parts.all[run.end - 1]);
         let (start, mut comments) = if with_comments_above {
-            lines::comments_above(self.text, first.start, is_code)
+            let floor = run.start.checked_sub(1).map_or(0, |before| self.parts.all[before].end);
+            lines::comments_above(self.text, floor, first.start, is_code)
         } else {
             (lines::start(self.text, first.start), Vec::new())
         };

@@ -343,6 +343,10 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     assert_eq!(without("a = { b = 1, c = 2, d = 3 }", &["a", "c"]).0, "a = { b = 1, d = 3 }");
     assert_eq!(without("a = { b = 1, c = 2, d = 3 }", &["a", "d"]).0, "a = { b = 1, c = 2 }");
     assert_eq!(without("a = { b = 1 }", &["a", "b"]).0, "a = {}");
+    assert_eq!(
+        without("[a]\nx = \"\"\"\n# no comment\"\"\"\n[b]\n", &["b"]).0,
+        "[a]\nx = \"\"\"\n# no comment\"\"\"\n"
+    );
     assert_eq!(without("a = 1\nb = 2 # c\n\nc = 3\n", &["b"]).0, "a = 1\n\nc = 3\n");
 }
 
@@ -378,7 +382,7 @@ fn any(dice: &mut Dice) -> String {
     let style = dice.roll(4);
     for at in 0..dice.roll(5) {
         text.push_str(space(dice));
-        let value = dice.of(&["1", "1.50", "[1, # x\n 2]", "'[x]'", "{ a = 1, b.c = 2 }", "\"\"\"\n# no\n[m]\"\"\""]);
+        let value = dice.of(&["1", "1.50", "[1, # x\n 2]", "'[x]'", "{ a = 1, b.c = 2 }", "\"\"\"\n[m]\n# no\"\"\""]);
         let end = dice.of(&["", " # note", "  "]);
         let line = match style {
             0 => format!("m.k{at} = {value}{end}\n"),
