@@ -142,7 +142,7 @@ impl<'a> Change<'a> {
         let Kind::Map { flow, entries } = &map.kind else { return Err(Trouble::Strange) };
         let last = entries.last().ok_or(Trouble::Strange)?;
         if *flow {
-            let end = last.value.end.max(last.key.end);
+            let end = flow::end(self.text, last);
             return Ok((end..end, format!(", {}", render::pair(key, value))));
         }
         let column = self.column(map)?;

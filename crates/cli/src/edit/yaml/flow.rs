@@ -14,6 +14,13 @@ pub(super) fn filled(text: &str, map: &Node, key: &str, value: &Value) -> Result
     Ok((map.start..map.end, format!("{{{}}}", render::pair(key, value))))
 }
 
+/// Where an entry ends; with the blanks behind a colon without a value, which some readers need there.
+pub(super) fn end(text: &str, entry: &Entry) -> usize {
+    let end = entry.value.end.max(entry.key.end);
+    let blanks = text[end..].len() - text[end..].trim_start_matches(' ').len();
+    if entry.colon == Some(end) { end + blanks } else { end }
+}
+
 /// Another value for an entry.
 pub(super) fn replaced(text: &str, entry: &Entry, value: &Value) -> Result<Splice, Trouble> {
     let old = &entry.value;
@@ -34,7 +41,7 @@ pub(super) fn replaced(text: &str, entry: &Entry, value: &Value) -> Result<Splic
 pub(super) fn removed(text: &str, map: &Node, entry: &Entry) -> Result<Splice, Trouble> {
     let Kind::Map { entries, .. } = &map.kind else { return Err(Trouble::Strange) };
     let at = entries.iter().position(|other| std::ptr::eq(other, entry)).ok_or(Trouble::Strange)?;
-    let end = |entry: &Entry| entry.value.end.max(entry.key.end);
+    let end = |entry: &Entry| end(text, entry);
     let before = at.checked_sub(1).map(|before| &entries[before]);
     let next = entries.get(at + 1);
     // A comment between entries may be about any of them, and a mark of what follows must not go with this.

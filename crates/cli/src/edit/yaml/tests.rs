@@ -1,16 +1,18 @@
 use super::*;
-use crate::edit::dice::Dice;
 
 fn entry() -> Value {
-    let texts = |texts: &[&str]| Value::List(texts.iter().map(|text| Value::text(*text)).collect());
     Value::Map(vec![
         ("cmd".to_owned(), Value::text("/opt/\"é\"")),
-        ("args".to_owned(), texts(&["connect", "--config", "/etc/c.jsonc"])),
+        ("args".to_owned(), list(&["connect", "--config", "/etc/c.jsonc"])),
         ("enabled".to_owned(), Value::Bool(true)),
         ("timeout".to_owned(), Value::Number(300)),
         ("envs".to_owned(), Value::Map(vec![("NO".to_owned(), Value::text("no"))])),
         ("empty".to_owned(), Value::List(vec![Value::Map(vec![]), Value::List(vec![])])),
     ])
+}
+
+fn list(texts: &[&str]) -> Value {
+    Value::List(texts.iter().map(|text| Value::text(text)).collect())
 }
 
 const PATH: &[&str] = &["m", "new"];
@@ -189,7 +191,7 @@ fn an_entry_looks_like_the_file_that_it_stands_in() {
           - []
     "#);
     insta::assert_snapshot!(added(SAMPLES[10]), @r#"
-    m: {a: 1, "b": [1, 2], c, d:, new: {cmd: "/opt/\"é\"", args: [connect, "--config", /etc/c.jsonc], enabled: true, timeout: 300, envs: {"NO": "no"}, empty: [{}, []]} ,} # c
+    m: {a: 1, "b": [1, 2], c, d: , new: {cmd: "/opt/\"é\"", args: [connect, "--config", /etc/c.jsonc], enabled: true, timeout: 300, envs: {"NO": "no"}, empty: [{}, []]},} # c
     "#);
     insta::assert_snapshot!(added("a:\n- 1\n# last\n"), @r#"
     a:
@@ -211,6 +213,10 @@ fn an_entry_looks_like_the_file_that_it_stands_in() {
         - {}
         - []
     "#);
+}
+
+#[test]
+fn a_list_of_maps_has_a_dash_before_the_first_key_of_each() {
     let servers = Value::List(vec![Value::Map(vec![
         ("name".to_owned(), Value::text("corp")),
         ("env".to_owned(), Value::Map(vec![("A".to_owned(), Value::text("1"))])),
@@ -285,7 +291,7 @@ fn a_value_that_is_there_is_replaced_in_its_place() {
     "#);
     let text = "m:\n  # one\n  new:\n    cmd: x # old\n    # two\n    args: [\"a\"] # three\n    d: |\n      x\n\n    e: 'y' # four\n";
     let after = |key: &str, value: &Value| set(text, &["m", "new", key], value);
-    let list = Value::List(vec![Value::text("b"), Value::text("c")]);
+    let list = list(&["b", "c"]);
     assert_eq!(after("cmd", &Value::text("y")), text.replace("cmd: x", "cmd: \"y\""));
     assert_eq!(after("args", &list), text.replace("[\"a\"]", "[b, c]"));
     assert_eq!(after("cmd", &list), text.replace("cmd: x # old", "cmd: # old\n      - b\n      - c"));
@@ -300,80 +306,38 @@ fn a_value_that_is_there_is_replaced_in_its_place() {
 
 #[test]
 fn every_text_is_read_as_it_was_meant() {
-    let texts = [
+    let words = "y No ON off ~ null TRUE 1 1e3 0x1 0o7 1_000 12:30:00 .inf .nan -1 +1 - ... 2001-01-01 = << # a: { [a] &a *a \
+                 !a | > %a @a `a ' \" \\ ? https://x.example:8443/a?b=c#d C:\\x é 😀 /usr/bin/x a@b 50% \u{7f}\u{85}\u{a0}";
+    let more = [
         "",
         " ",
         "a ",
         " a",
-        "y",
-        "No",
-        "ON",
-        "off",
-        "~",
-        "null",
-        "TRUE",
-        "1",
-        "1e3",
-        "0x1",
-        "0o7",
-        "1_000",
-        "12:30:00",
-        ".inf",
-        ".nan",
-        "-1",
-        "+1",
-        "-",
         "--- a",
-        "...",
-        "2001-01-01",
-        "=",
-        "<<",
         "a: b",
         "a #b",
-        "#",
-        "a:",
-        "{",
-        "[a]",
         "a, b",
-        "&a",
-        "*a",
-        "!a",
-        "|",
-        ">",
-        "%a",
-        "@a",
-        "`a",
-        "'",
-        "\"",
-        "\\",
-        "?",
-        "https://x.example:8443/a?b=c#d",
-        "C:\\x y",
-        "é",
-        "😀",
-        "\u{0}\u{7}\u{1b}\u{7f}\u{85}\u{a0}\u{2028}\u{feff}\u{ffff}",
-        "a\nb\r\n\tc\n",
         "\t",
-        "/usr/bin/x",
-        "a@b",
-        "50%",
+        "\u{0}\u{1b}\u{2028}\u{feff}\u{ffff}",
+        "a\nb\r\n\tc\n",
     ];
-    let maps = texts.map(|text| (text.to_owned(), Value::text(text)));
+    let texts: Vec<_> = words.split(' ').chain(more).collect();
+    let maps: Vec<_> = texts.iter().map(|text| ((*text).to_owned(), Value::text(text))).collect();
     let all = Value::Map(vec![
-        ("map".to_owned(), Value::Map(maps.to_vec())),
-        ("list".to_owned(), Value::List(texts.iter().map(|text| Value::text(*text)).collect())),
-        ("maps".to_owned(), Value::List(vec![Value::Map(maps.to_vec())])),
+        ("map".to_owned(), Value::Map(maps.clone())),
+        ("list".to_owned(), list(&texts)),
+        ("maps".to_owned(), Value::List(vec![Value::Map(maps)])),
     ]);
     for text in ["", "m:\n    a: 1\n", "m: {a: 1}"] {
         let after = set(text, PATH, &all);
         assert_eq!(set(&after, PATH, &all), after);
-        for key in texts {
+        for key in texts.iter().copied() {
             assert_eq!(Yaml::parse(&after).unwrap().get(&["m", "new", "map", key]), Some(key.into()));
         }
     }
     // Without quotes are those alone that nobody takes for anything else.
-    let list = set("", &["m"], &Value::List(texts.iter().map(|text| Value::text(*text)).collect()));
-    let plain: Vec<_> = list.lines().skip(1).map(|line| &line[4..]).filter(|text| !text.starts_with('"')).collect();
+    let lines = set("", &["m"], &list(&texts));
+    let plain: Vec<_> = lines.lines().skip(1).map(|line| &line[4..]).filter(|text| !text.starts_with('"')).collect();
     assert_eq!(plain, ["/usr/bin/x", "a@b"]);
 }
 
@@ -416,134 +380,5 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     assert_eq!(without("m: { a: 1 }", &["m", "a"]).0, "m: {}");
 }
 
-#[test]
-fn what_cannot_be_read_is_not_changed() {
-    for (text, line) in [
-        ("a: 1\n b: 2", 2),
-        ("a: 1\na: 2", 2),
-        ("a: {b: 1,\n  b: 2}", 2),
-        ("a: 1\n---\nb: 2", 2),
-        ("a: [", 1),
-        ("a: *x", 1),
-        ("a: 1\r\nb: 2\rc: 3", 2),
-        ("a:\n\tb: 1", 2),
-    ] {
-        let trouble = Yaml::parse(text).err();
-        assert!(matches!(trouble, Some(Trouble::Syntax { line: at, .. }) if at == line), "{text:?}: {trouble:?}");
-    }
-    assert!(matches!(Yaml::parse("- a\n"), Err(Trouble::NoMap { line: 1, .. })));
-    assert!(matches!(Yaml::parse("text\n"), Err(Trouble::NoMap { line: 1, .. })));
-    for text in ["x: 1\nm: 1\n", "\nm: [{}]\n", "x: 1\nm:  \"\"\n"] {
-        let mut document = Yaml::parse(text).unwrap();
-        let trouble = Trouble::NoMap { line: 2, path: "m".to_owned() };
-        assert_eq!(document.set(PATH, &entry()), Err(trouble));
-        assert_eq!(document.remove(PATH), Ok(None));
-        assert_eq!(document.remove(&["z"]), Ok(None));
-        assert_eq!(document.text(), text);
-    }
-}
-
-#[test]
-fn what_others_refer_to_or_may_be_something_else_is_not_touched() {
-    for text in [
-        "m: &x\n  new: 1\nz: *x\n",
-        "m: &x {new: 1}\n",
-        "m: !t\n  new: 1\n",
-        "x: &x {a: 1}\nm:\n  <<: *x\n  new: 1\n",
-        "m:\n  new: &x 1\nz: *x\n",
-        "m:\n  new: {a: [&x 1]}\n",
-        "a: &x 1\nm:\n  new: &x 2\nz: *x\n",
-        "m:\n  &a new: 1\n",
-        "? m\n: new: 1\n",
-        "m:\n  ? new\n  : 1\n",
-        "? {m: 1}\n: 2\nm:\n  ? a\n  : 1\n  ? new\n  : 1\n",
-        "m: {&x new: 1}\n",
-        "m: {\n  # c\n  new: 1\n}\n",
-        "m: {a: 1, # c\n  new: 1}\n",
-    ] {
-        let mut document = Yaml::parse(text).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
-        assert!(document.get(PATH).is_some() || text.starts_with('?'), "{text}");
-        assert!(matches!(document.remove(PATH), Err(Trouble::Strange) | Ok(None)), "{text}");
-        assert_eq!(document.text(), text);
-        let set = document.set(PATH, &entry());
-        assert!(
-            set == Err(Trouble::Strange) || text.contains(['#', '&']) && set.is_ok(),
-            "{text}: {}",
-            document.text()
-        );
-    }
-    let mut document = Yaml::parse("m: *x\n".replace("m:", "x: &x {a: 1}\nm:").as_str()).unwrap();
-    assert_eq!(document.set(PATH, &entry()), Err(Trouble::NoMap { line: 2, path: "m".to_owned() }));
-}
-
-fn space(dice: &mut Dice, column: usize) -> String {
-    let comment = " ".repeat([0, column, column + 1, column + 7][dice.roll(4)]);
-    dice.of(&["", "", "", "\n", "@# c\n", "\n@# k: 1\n", "@# - x\n\n", " \t\n", "@# d\n\n@# e\n", " \n"])
-        .replace('@', &comment)
-}
-
-fn map(dice: &mut Dice, column: usize, depth: usize) -> String {
-    let mut text = String::new();
-    let indent = " ".repeat(column);
-    for at in 0..dice.roll(4) + 1 {
-        text.push_str(&space(dice, column));
-        let deeper = column + [1, 2, 4][dice.roll(3)];
-        let key = match dice.roll(4) {
-            0 => format!("\"k{at}\" :"),
-            1 => format!("'k{at}':"),
-            _ => format!("k{at}:"),
-        };
-        let pad = " ".repeat(deeper);
-        let end = dice.of(&["", "", " # note", "  "]);
-        let value = match dice.roll(if depth > 0 { 12 } else { 9 }) {
-            0 => end.to_owned(),
-            1 => format!(" 1{end}"),
-            2 => format!(" {{}}{end}"),
-            3 => format!(" {{a: 1, \"b\":{{c: }}, d}}{end}"),
-            4 => format!(" |\n{pad}text\n{pad}# text\n\n"),
-            5 => format!(" >+{end}\n{pad}text\n\n\n"),
-            6 => format!(" \"a\n\n{pad}b: {{\"{end}"),
-            7 => format!(" a\n{pad}b{end}"),
-            8 => format!("\n{indent}- a{end}\n{indent}- b: 1\n{indent}  c: 2\n{indent}-"),
-            9 => format!(" [a,\n{pad}b]{end}"),
-            _ => format!("{end}\n{}", map(dice, deeper, depth - 1)),
-        };
-        let newline = if value.ends_with('\n') { "" } else { "\n" };
-        text.push_str(&format!("{indent}{key}{value}{newline}"));
-    }
-    text
-}
-
-#[test]
-fn nothing_is_lost_in_texts_of_any_shape() {
-    let mut dice = Dice(1);
-    for _ in 0..2000 {
-        let newline = dice.of(&["\n", "\r\n"]);
-        let mut text = dice.of(&["", "\u{feff}", "---\n", "# c\n--- # d\n", "z: [1]\n"]).to_owned();
-        let column = dice.roll(3) + 1;
-        text.push_str(&format!("m:\n{}", map(&mut dice, column, 2)));
-        text.push_str(&space(&mut dice, 0));
-        text.push_str(dice.of(&["", "y: 1\n", "...\n", "...\n# t\n"]));
-        // Where a text keeps the empty lines at its end, a line break at the end of the file may be one of them.
-        if dice.roll(3) == 0 && !text.contains(">+") {
-            text.truncate(text.trim_end().len());
-        }
-        let text = text.replace('\n', newline);
-        let after = added(&text);
-        assert_eq!(added(&after), after, "{text:?}");
-        assert_eq!(without(&after, PATH), (text.clone(), vec![]), "{after:?}");
-        // What is left of the others is as it was, and never damaged: that would be an error.
-        let mut left = Yaml::parse(&text).unwrap();
-        for _ in 0..6 {
-            let name = [format!("k{}", dice.roll(4)), format!("k{}", dice.roll(4)), "a".to_owned()];
-            let path: Vec<_> = ["m"].into_iter().chain(name[..dice.roll(3) + 1].iter().map(String::as_str)).collect();
-            let before = left.text().to_owned();
-            let value = [entry(), Value::Bool(true), Value::List(vec![Value::text("a")])][dice.roll(3)].clone();
-            let done = if dice.roll(2) == 0 { left.remove(&path).map(|_| ()) } else { left.set(&path, &value) };
-            assert!(
-                !matches!(done, Err(Trouble::Strange | Trouble::Syntax { .. })),
-                "{before:?}: {path:?} {value:?} {done:?}"
-            );
-        }
-    }
-}
+mod refused;
+mod shapes;

@@ -63,7 +63,9 @@ impl Tree {
         if let Some((at, _)) = text.match_indices('\r').find(|(at, _)| !text[at + 1..].starts_with('\n')) {
             return Err(syntax(lines::number(text, at), "There is a carriage return without a line feed."));
         }
-        let mut reader = Reader { text, events: Parser::new_from_str(text) };
+        // Readers do not agree on whether such a text ends with a line break, so none may be put behind it.
+        let options = granit_parser::options! { block_scalar_eof_without_line_feed: true };
+        let mut reader = Reader { text, events: Parser::new_from_str_with_options(text, options) };
         let from = match reader.next()? {
             (Event::DocumentStart(..), range) => range.end,
             _ => return Ok(Self { root: Node::empty(text.len()), end: text.len() }),
