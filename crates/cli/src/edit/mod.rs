@@ -115,3 +115,40 @@ fn quoted(text: &str) -> String {
 
 /// The mark that some editors on Windows write first.
 const MARK: char = '\u{feff}';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_does_the_same() {
+        let entry = Value::Map(vec![("args".to_owned(), Value::List(vec![Value::text("a"), Value::text("b.c")]))]);
+        for (format, sample, after) in [
+            (Format::Jsonc, "{\"m\":{\"x\":1}}", "{\"m\":{\"x\":1,\"a.b\":{\"args\":[\"a\",\"b.c\"]}}}"),
+            (Format::Toml, "[m]\nx = 1\n", "[m]\nx = 1\n\n[m.\"a.b\"]\nargs = [\"a\", \"b.c\"]\n"),
+            (Format::Yaml, "m:\n  x: 1\n", "m:\n  x: 1\n  a.b:\n    args:\n      - a\n      - b.c\n"),
+        ] {
+            let mut document = format.parse(sample).unwrap();
+            let path = ["m", "a.b"];
+            document.set(&path, &entry).unwrap();
+            assert_eq!((document.text(), document.get(&path)), (after, Some(jsonc::plain(&entry))));
+            assert_eq!(document.get(&["m", "x"]), Some(1.into()));
+            assert_eq!(document.remove(&path), Ok(Some(vec![])));
+            assert_eq!((document.text(), document.get(&path)), (sample, None));
+            assert!(
+                matches!(document.set(&["m", "x", "y"], &entry), Err(Trouble::NoMap { path, .. }) if path == "m.x")
+            );
+            let mut empty = format.parse("").unwrap();
+            empty.set(&path, &entry).unwrap();
+            assert_eq!(empty.get(&["m"]), Some(serde_json::json!({"a.b": {"args": ["a", "b.c"]}})));
+        }
+    }
+
+    #[test]
+    fn changes_that_overlap_are_none() {
+        let splices = [(2..4, "x".to_owned()), (1..3, "y".to_owned())];
+        assert_eq!(spliced("abcde", 0, &splices), Err(Trouble::Strange));
+        let splices = [(2..4, "x".to_owned()), (1..2, "y".to_owned())];
+        assert_eq!(spliced("_abcde", 1, &splices).unwrap().as_str(), "_ayxe");
+    }
+}
