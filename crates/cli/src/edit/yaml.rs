@@ -142,8 +142,7 @@ impl<'a> Change<'a> {
         let Kind::Map { flow, entries } = &map.kind else { return Err(Trouble::Strange) };
         let last = entries.last().ok_or(Trouble::Strange)?;
         if *flow {
-            let end = flow::end(self.text, last);
-            return Ok((end..end, format!(", {}", render::pair(key, value))));
+            return flow::inserted(self.text, map, last, &render::pair(key, value));
         }
         let column = self.column(map)?;
         let is_root = std::ptr::eq(map, &raw const self.tree.root);

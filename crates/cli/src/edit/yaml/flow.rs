@@ -14,8 +14,18 @@ pub(super) fn filled(text: &str, map: &Node, key: &str, value: &Value) -> Result
     Ok((map.start..map.end, format!("{{{}}}", render::pair(key, value))))
 }
 
-/// Where an entry ends; with the blanks behind a colon without a value, which some readers need there.
-pub(super) fn end(text: &str, entry: &Entry) -> usize {
+/// An entry behind the last of its map.
+pub(super) fn inserted(text: &str, map: &Node, last: &Entry, pair: &str) -> Result<Splice, Trouble> {
+    let end = end(text, last);
+    // Some readers take `a:,` for a key with a colon in it, or do not get over a tab.
+    if last.colon == Some(end) || text[map.start..map.end].contains('\t') {
+        return Err(Trouble::Strange);
+    }
+    Ok((end..end, format!(", {pair}")))
+}
+
+/// Where an entry ends; with the blanks behind a colon without a value.
+fn end(text: &str, entry: &Entry) -> usize {
     let end = entry.value.end.max(entry.key.end);
     let blanks = text[end..].len() - text[end..].trim_start_matches(' ').len();
     if entry.colon == Some(end) { end + blanks } else { end }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
 use serde_json::Value as Json;
 
-use crate::edit::{Trouble, lines};
+use crate::edit::{MARK, Trouble, lines};
 
 /// What a file holds.
 pub(super) struct Tree {
@@ -72,6 +72,10 @@ impl Tree {
         };
         let (event, range) = reader.next()?;
         let root = reader.node(event, range, from)?;
+        // To some readers a part of the first key.
+        if let Some(at) = text[..root.start].find(MARK) {
+            return Err(syntax(lines::number(text, at), "There is a byte order mark within the text."));
+        }
         let (_, end) = reader.next()?;
         match reader.next()? {
             (Event::StreamEnd, _) => Ok(Self { root, end: end.start }),

@@ -13,6 +13,7 @@ fn what_cannot_be_read_is_not_changed() {
         ("a: *x", 1),
         ("a: 1\r\nb: 2\rc: 3", 2),
         ("a:\n\tb: 1", 2),
+        ("# c\n\u{feff}a: 1\n", 2),
     ] {
         let trouble = Yaml::parse(text).err();
         assert!(matches!(trouble, Some(Trouble::Syntax { line: at, .. }) if at == line), "{text:?}: {trouble:?}");
@@ -58,9 +59,10 @@ fn what_others_refer_to_or_may_be_something_else_is_not_touched() {
             document.text()
         );
     }
-    // Readers do not agree on whether this text ends with a line break.
-    let mut document = Yaml::parse("m:\n  a: |\n    text").unwrap();
-    assert_eq!(document.set(PATH, &entry()), Err(Trouble::Strange));
+    // What readers do not agree on: whether a text ends with a line break, and where a key in braces ends.
+    for text in ["m:\n  a: |\n    text", "m: {a:\n  }\n", "m: {a: 1\t}\n"] {
+        assert_eq!(Yaml::parse(text).unwrap().set(PATH, &entry()), Err(Trouble::Strange), "{text}");
+    }
     let mut document = Yaml::parse("m: *x\n".replace("m:", "x: &x {a: 1}\nm:").as_str()).unwrap();
     assert_eq!(document.set(PATH, &entry()), Err(Trouble::NoMap { line: 2, path: "m".to_owned() }));
 }

@@ -75,3 +75,39 @@ fn nothing_is_lost_in_texts_of_any_shape() {
         }
     }
 }
+
+#[test]
+fn a_text_that_somebody_damaged_is_changed_as_asked_or_not_at_all() {
+    let mut dice = Dice(2);
+    let mut done = 0;
+    for _ in 0..4000 {
+        let mut text = SAMPLES[dice.roll(SAMPLES.len())].to_owned();
+        for _ in 0..=dice.roll(3) {
+            let places: Vec<_> = text.char_indices().map(|(at, c)| at..at + c.len_utf8()).collect();
+            if let Some(mut place) = places.get(dice.roll(places.len().max(1))).cloned() {
+                if dice.roll(2) == 0 {
+                    place.end = place.start;
+                }
+                text.replace_range(
+                    place,
+                    dice.of(&[
+                        "[", "]", "\n", "\"", "'", ":", "-", "{", "}", ",", "#", "  ", "é", "|", ">+", "&x ", "*x",
+                        "? ", "!t ", "\r\n", "\t", "<<", "---\n", "...\n", "m",
+                    ]),
+                );
+            }
+        }
+        let Ok(mut document) = Yaml::parse(&text) else { continue };
+        if document.set(PATH, &entry()).is_err() {
+            assert_eq!(document.text(), text);
+            continue;
+        }
+        done += 1;
+        assert_eq!(document.get(PATH), Some(plain(&entry())), "{text:?}");
+        let after = document.text().to_owned();
+        if document.remove(PATH).is_err() {
+            assert_eq!(document.text(), after);
+        }
+    }
+    assert!(done > 500, "{done}");
+}
