@@ -41,6 +41,8 @@ pages! {
         "config-invalid-value"
         "config-conflict"
         "config-no-such-entry"
+        "project-not-trusted"
+        "project-changes-entry"
         "config-disabled"
         "reference-unresolved"
         "secret-in-arguments";

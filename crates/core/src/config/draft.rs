@@ -39,6 +39,8 @@ pub struct Draft {
     /// The programs that run, and the libraries that are loaded, when the entry is used. Where there is none, only a
     /// reference that gives a `pkcs11:` URI can bring one in: then [`forbid_programs`](super::forbid_programs).
     pub programs: Vec<Started>,
+    /// What only such a reference may bring in, where there are no programs.
+    pub may_load: Vec<Started>,
     /// The variables that it needs and that are not set here.
     pub unset: Vec<Unset>,
 }
@@ -100,12 +102,12 @@ impl Entry {
             unset: Vec::new(),
         };
         let entry = writer.settings(&self.settings)?;
-        let Writer { moved, mut programs, hidden, unset, .. } = writer;
+        let Writer { moved, mut programs, hidden: mut may_load, unset, .. } = writer;
         // Whoever agrees to some has agreed to all that may be: they are told, too.
         if !programs.is_empty() {
-            programs.extend(hidden);
+            programs.append(&mut may_load);
         }
-        Ok(Draft { entry, moved, programs, unset })
+        Ok(Draft { entry, moved, programs, may_load, unset })
     }
 }
 

@@ -209,7 +209,7 @@ impl File {
             name: Some(name.to_owned()),
             settings,
             origins: reader.origins,
-            folder: self.folder.clone(),
+            folders: self.folder.iter().map(|folder| (Arc::clone(&self.path), folder.clone())).collect(),
             warnings: reader.warnings,
         })
     }

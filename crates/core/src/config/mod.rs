@@ -11,6 +11,7 @@ mod file;
 mod headers;
 mod locate;
 mod material;
+mod merge;
 mod origin;
 mod output;
 pub(crate) mod permissions;
@@ -50,6 +51,7 @@ pub use verification::Pin;
 pub use written::Written;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use origin::Origins;
 
@@ -60,8 +62,8 @@ pub struct Entry {
     name: Option<String>,
     settings: EntrySettings,
     origins: Origins,
-    /// What relative paths in the file are relative to.
-    folder: Option<PathBuf>,
+    /// Each file that values stand in, with what relative paths in it are relative to.
+    folders: Vec<(Arc<PathBuf>, PathBuf)>,
     warnings: Vec<String>,
 }
 
@@ -69,14 +71,14 @@ impl Entry {
     /// An entry made by a program, without a file.
     #[must_use]
     pub fn new(settings: EntrySettings) -> Self {
-        Self { name: None, settings, origins: Origins::program(), folder: None, warnings: Vec::new() }
+        Self { name: None, settings, origins: Origins::program(), folders: Vec::new(), warnings: Vec::new() }
     }
 
     /// An entry given on the command line: a URL and flags.
     #[must_use]
     pub fn from_flags(url: &str, flags: EntrySettings) -> Self {
         let settings = EntrySettings { url: Some(crate::secret::Secret::new(url.to_owned())), ..flags };
-        Self { name: None, settings, origins: Origins::flags(), folder: None, warnings: Vec::new() }
+        Self { name: None, settings, origins: Origins::flags(), folders: Vec::new(), warnings: Vec::new() }
     }
 
     /// The same entry with the settings that flags name replaced by theirs.
@@ -113,7 +115,8 @@ impl Entry {
     /// What relative paths in the value of this origin are relative to: the folder of the file that
     /// they stand in, and for a flag the folder in which the program was started.
     fn folder(&self, origin: &Origin) -> Option<&Path> {
-        self.folder.as_deref().filter(|_| !matches!(origin, Origin::Flag(_)))
+        let Origin::File { file, .. } = origin else { return None };
+        self.folders.iter().find(|(of, _)| of == file).map(|(_, folder)| folder.as_path())
     }
 
     /// What deserves a word but stops nothing: keys that other hosts have and we do not.

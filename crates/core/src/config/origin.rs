@@ -74,6 +74,17 @@ impl Origins {
         self.set(key, Origin::Flag(flag(key)));
     }
 
+    /// Those of two entries that are merged: below, but for what the upper one has `set`.
+    pub(super) fn over(&self, below: &Self, set: impl Fn(&str) -> bool) -> Self {
+        let mut known = below.known.clone();
+        for (key, origin) in &self.known {
+            if set(key) || !known.contains_key(key) {
+                known.insert(key.clone(), origin.clone());
+            }
+        }
+        Self { known, rest: self.rest.clone() }
+    }
+
     /// Where the entry stands, when it stands in a file.
     pub(super) fn entry_place(&self) -> Option<&Origin> {
         match &self.rest {

@@ -60,6 +60,10 @@ codes! {
     ConfigConflict = "config-conflict", Ours;
     /// No entry of that name.
     ConfigNoSuchEntry = "config-no-such-entry", Ours;
+    /// An entry that only a project's files have, and that nobody has trusted.
+    ProjectNotTrusted = "project-not-trusted", Ours;
+    /// A project's file that sets something of an entry which is the user's.
+    ProjectChangesEntry = "project-changes-entry", Ours;
     /// The entry says `"enabled": false`.
     ConfigDisabled = "config-disabled", Ours;
     /// A `{env:}`, `{file:}` or `{command:}` that gives no value.

@@ -1,0 +1,63 @@
+// Gives opencode's remote MCP servers a client certificate: an entry with `tls` becomes a local server that runs
+// `mcp-mtls connect`. What the files say is read by mcp-mtls alone, and no value of an entry passes through here.
+
+import { execFile } from "node:child_process"
+import { accessSync, constants, statSync } from "node:fs"
+import { homedir } from "node:os"
+import { delimiter, isAbsolute, join } from "node:path"
+import { promisify } from "node:util"
+
+// opencode takes every export for a plugin, so there is one.
+export default async ({ client, directory, worktree }) => ({
+  async config(config) {
+    const binary = find()
+    const connect = (name) => ({ type: "local", command: [binary, "connect", "--opencode", directory, "--", name] })
+    const { mcp, notes } = await resolve(binary, directory, worktree).catch((error) => {
+      // Which entries have `tls` is not known, and opencode has dropped it: none may go out without its certificate.
+      // `connect` then tells each of them what is wrong, where opencode shows it.
+      const remote = Object.entries(config.mcp ?? {}).filter(([, entry]) => entry?.type === "remote")
+      const text = `mcp-mtls: ${error.message} Until then no remote MCP server is connected to.`
+      return { mcp: Object.fromEntries(remote.map(([name]) => [name, connect(name)])), notes: [text] }
+    })
+    config.mcp ??= {}
+    for (const [name, entry] of Object.entries(mcp)) {
+      // opencode has read more files than ours: what an administrator has switched off stays off.
+      const { enabled = entry.enabled, timeout = entry.timeout } = config.mcp[name] ?? {}
+      config.mcp[name] = { ...entry, enabled, timeout }
+    }
+    for (const message of notes) {
+      // Neither is waited for: the server that takes them is not up before this returns.
+      client.app.log({ body: { service: "mcp-mtls", level: "warn", message } }).catch(() => {})
+      client.tui.showToast({ body: { title: "mcp-mtls", message, variant: "warning" } }).catch(() => {})
+    }
+  },
+})
+
+async function resolve(binary, directory, worktree) {
+  const words = ["hosts", "opencode", "resolve", "--directory", directory, "--worktree", worktree]
+  const run = promisify(execFile)(binary, words, { timeout: 10_000, maxBuffer: 16 << 20, windowsHide: true })
+  const { stdout } = await run.catch(({ code, stderr }) => {
+    if (code === "ENOENT") throw new Error(`${binary} is not there; install it, or set MCP_MTLS to its path.`)
+    throw new Error(stderr?.trim() || "it did not answer within 10 s.")
+  })
+  return JSON.parse(stdout)
+}
+
+/** The binary: what MCP_MTLS names, or the first in PATH, or the one in ~/.local/bin. */
+function find() {
+  if (process.env.MCP_MTLS) return process.env.MCP_MTLS
+  const name = process.platform === "win32" ? "mcp-mtls.exe" : "mcp-mtls"
+  // A relative folder would be one of the project.
+  const folders = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute)
+  const last = join(homedir(), ".local", "bin", name)
+  return folders.map((folder) => join(folder, name)).find(runs) ?? last
+}
+
+function runs(path) {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
