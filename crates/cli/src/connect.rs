@@ -16,6 +16,7 @@ use mcp_mtls_core::config::{self, Entry, EntrySettings};
 use mcp_mtls_core::error::{Code, Failure, Result};
 use mcp_mtls_core::remote::{Observer, Passage, Remote, Renewer};
 
+use crate::hosts::opencode::Entries;
 use crate::journal::{Detail, Journal};
 use crate::render::Notes;
 use crate::stdio::{self, Output};
@@ -29,6 +30,10 @@ pub(crate) struct ConnectArgs {
     /// Configuration file to read instead of the user's and the machine's.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Take the entry, which has `tls`, out of the files that opencode reads when it is started in this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    opencode: Option<PathBuf>,
 
     /// Write failures and warnings to this file, one JSON object a line. It is appended to, and made readable by its
     /// owner alone.
@@ -248,6 +253,18 @@ impl Observer for Watch {
 
 impl ConnectArgs {
     fn entry(self) -> Result<Entry> {
+        if let Some(directory) = &self.opencode {
+            // The files are looked at as a whole; what else is given could not be judged with them.
+            if !self.settings.is_empty() {
+                return Err(Failure::new(
+                    Code::UsageInvalid,
+                    "--opencode and flags of an entry cannot be used together",
+                )
+                .fix("Write the settings into opencode's file, or remove the flags."));
+            }
+            // opencode starts no entry that is disabled, but for whoever asks for it.
+            return Ok(Entries::read(directory, None)?.entry(&self.target)?.enabled_by_host());
+        }
         if !self.target.contains("://") {
             return Ok(config::find(&self.target, self.config.as_deref())?.overridden(self.settings));
         }

@@ -2,7 +2,7 @@
 
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::hosts::opencode::Entries;
 use crate::render::{self, Paint, Progress};
 use crate::stdio;
 
@@ -27,6 +28,10 @@ pub(crate) struct DoctorArgs {
     /// Configuration file to read instead of the user's and the machine's.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Examine the entries with `tls` in the files that opencode reads when it is started in this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    opencode: Option<PathBuf>,
 
     /// Answer in JSON.
     #[arg(long)]
@@ -120,13 +125,19 @@ async fn examined(patients: Vec<Patient>) -> Result<Vec<Report>> {
 
 impl DoctorArgs {
     fn patients(self) -> Result<Vec<Patient>> {
+        if let Some(directory) = &self.opencode {
+            return self.patients_of_opencode(directory);
+        }
         match self.target {
             None if !self.settings.is_empty() => {
                 Err(Failure::new(Code::UsageInvalid, "Flags of an entry were given, and no entry")
                     .because("Without a name or a URL every entry is examined, each with its own settings.")
                     .fix("Name the entry, or give a URL: `mcp-mtls doctor NAME --cert FILE`."))
             }
-            None => Ok(every(config::list(self.config.as_deref()))),
+            None => Ok(config::list(self.config.as_deref())
+                .into_iter()
+                .map(|one| Patient::of(one.name, one.entry))
+                .collect()),
             Some(url) if url.contains("://") && self.config.is_some() => {
                 Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
                     .fix("Name an entry of the file instead of the URL, or remove --config."))
@@ -140,19 +151,34 @@ impl DoctorArgs {
     }
 }
 
+impl DoctorArgs {
+    fn patients_of_opencode(&self, directory: &Path) -> Result<Vec<Patient>> {
+        if !self.settings.is_empty() {
+            return Err(Failure::new(Code::UsageInvalid, "--opencode and flags of an entry cannot be used together")
+                .fix("Write the settings into opencode's file, or remove the flags."));
+        }
+        let entries = Entries::read(directory, None)?;
+        let names = self.target.as_deref().map_or_else(|| entries.names(), |name| vec![name]);
+        if names.is_empty() {
+            return Err(entries.no_such(None));
+        }
+        Ok(names.into_iter().map(|name| Patient::of(Some(name.to_owned()), entries.entry(name))).collect())
+    }
+}
+
 impl Patient {
     fn entry(entry: Entry) -> Self {
         Self::Entry(Box::new(entry))
     }
-}
 
-fn every(listed: Vec<config::Listed>) -> Vec<Patient> {
-    let patient = |listed: config::Listed| match listed.entry {
-        Ok(entry) if entry.is_enabled() => Patient::entry(entry),
-        Ok(_) => Patient::Told(Report::disabled(listed.name)),
-        Err(failure) => Patient::Told(Report::unreadable(listed.name, failure)),
-    };
-    listed.into_iter().map(patient).collect()
+    /// One of several: nobody has asked for one that is disabled.
+    fn of(name: Option<String>, entry: Result<Entry>) -> Self {
+        match entry {
+            Ok(entry) if entry.is_enabled() => Self::entry(entry),
+            Ok(_) => Self::Told(Report::disabled(name)),
+            Err(failure) => Self::Told(Report::unreadable(name, failure)),
+        }
+    }
 }
 
 /// How many entries are examined at once.

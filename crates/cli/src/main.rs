@@ -11,10 +11,12 @@ mod edit;
 mod entries;
 mod explain;
 mod generate;
+mod hosts;
 mod journal;
 mod memory;
 mod render;
 mod stdio;
+mod trust;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -49,6 +51,11 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Explain the code that a failure ends with: what it means, its causes, and what to do.
     Explain(explain::ExplainArgs),
+    /// Let opencode use the entries that a project has of its own, after a look at them.
+    Trust(trust::TrustArgs),
+    /// What the plugins of hosts run.
+    #[command(hide = true)]
+    Hosts(hosts::opencode::HostsArgs),
     /// Print what is generated from the program itself.
     Generate(generate::GenerateArgs),
 }
@@ -67,6 +74,7 @@ fn main() -> ExitCode {
         Command::Remove(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Explain(args) => args.json,
+        Command::Trust(args) => args.json,
         _ => false,
     };
     let outcome = run(command, started).and_then(|status| render::unwritten().map_or(Ok(status), Err));
@@ -93,6 +101,8 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
         Command::Certs(args) => certs::run(args)?,
         Command::Demo(args) => on_runtime(demo::run(args))?,
         Command::Explain(args) => explain::run(&args)?,
+        Command::Trust(args) => trust::run(&args)?,
+        Command::Hosts(args) => hosts::opencode::run(&args)?,
         Command::Generate(args) => generate::run(&args),
     }
     Ok(ExitCode::SUCCESS)

@@ -174,7 +174,8 @@ fn exists(configuration: &Configuration, map: &str, name: &str) -> Failure {
 /// of the user's.
 fn agree(name: &str, draft: &Draft, offline: bool, yes: bool) -> Result<()> {
     let sends = if offline { Vec::new() } else { preview::sent(draft) };
-    render::notice(&preview::draft(name, draft, &sends));
+    let title = format!("The entry `{}` as it would be written:", printable(name));
+    render::notice(&preview::draft(&title, draft, &sends));
     let (question, what) = match (draft.programs.is_empty(), sends.is_empty()) {
         (true, true) => return Ok(()),
         (false, true) => ("It runs or loads these.", "The pasted entry runs programs"),

@@ -4,7 +4,7 @@ mod add;
 mod list;
 mod mcp_remote;
 mod paste;
-mod preview;
+pub(crate) mod preview;
 mod remove;
 mod view;
 

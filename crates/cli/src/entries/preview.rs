@@ -6,9 +6,9 @@ use mcp_mtls_core::error::printable;
 use serde_json::json;
 use url::Url;
 
-/// The entry, what it runs or loads, and what it `sends`.
-pub(super) fn draft(name: &str, draft: &Draft, sends: &[String]) -> String {
-    let mut lines = vec![format!("The entry `{}` as it would be written:", printable(name)), "  {".to_owned()];
+/// The entry under a title, what it runs or loads, and what it `sends`.
+pub(crate) fn draft(title: &str, draft: &Draft, sends: &[String]) -> String {
+    let mut lines = vec![title.to_owned(), "  {".to_owned()];
     shown(&draft.entry, &mut Vec::new(), &mut lines);
     lines.push("  }".to_owned());
     if !draft.programs.is_empty() {
@@ -24,7 +24,7 @@ pub(super) fn draft(name: &str, draft: &Draft, sends: &[String]) -> String {
 }
 
 /// The settings from which files and variables of the user are sent to the server, with their references.
-pub(super) fn sent(draft: &Draft) -> Vec<String> {
+pub(crate) fn sent(draft: &Draft) -> Vec<String> {
     let mut found = Vec::new();
     let Value::Map(keys) = &draft.entry else { return found };
     let mut look = |setting: String, value: &Value| {

@@ -37,6 +37,18 @@ impl Entry {
         self.settings.enabled != Some(false)
     }
 
+    /// What is written about whether it is enabled.
+    #[must_use]
+    pub fn enabled(&self) -> Option<bool> {
+        self.settings.enabled
+    }
+
+    /// The milliseconds that are written as its timeout.
+    #[must_use]
+    pub fn written_timeout(&self) -> Option<u64> {
+        self.settings.timeout
+    }
+
     /// The kind of source that the client certificate comes from; none when there is no client certificate.
     #[must_use]
     pub fn identity_kind(&self) -> Option<&'static str> {

@@ -1,0 +1,3 @@
+//! What is known of hosts.
+
+pub(crate) mod opencode;

@@ -1,0 +1,174 @@
+//! The entries with `tls` in opencode's files, and which of them may be used.
+//!
+//! What is the user's and what came with a project is never mixed: an entry is of the one or of the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mcp_mtls_core::config::Entry;
+use mcp_mtls_core::error::{Code, Failure, Result, brief};
+
+use super::layers::{Layer, Owner, Project};
+use super::section::{Key, Mention, Section, sections};
+use crate::trust;
+
+/// All that the files say about servers.
+pub(crate) struct Entries {
+    pub(crate) project: Project,
+    /// With the number of their layer, the last one over the others.
+    sections: Vec<(usize, Section)>,
+}
+
+impl Entries {
+    /// Reads opencode's files for this folder.
+    ///
+    /// # Errors
+    /// Those of [`Project::read`], and `config-syntax`, `config-conflict` and `config-invalid-value` for what keeps
+    /// anybody from knowing which entries a file has.
+    pub(crate) fn read(directory: &Path, worktree: Option<&Path>) -> Result<Self> {
+        Self::of(Project::read(directory, worktree)?)
+    }
+
+    pub(super) fn of(project: Project) -> Result<Self> {
+        let mut all = Vec::new();
+        for (at, layer) in project.layers.iter().enumerate() {
+            all.extend(sections(layer)?.into_iter().map(|section| (at, section)));
+        }
+        Ok(Self { project, sections: all })
+    }
+
+    /// The names of the entries with `tls`, in their order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for (_, _, mention) in self.mentions() {
+            let name = mention.name.as_str();
+            if !names.contains(&name) && self.of_name(name).any(|(.., mention)| mention.has_tls) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The entry, if it may be used.
+    ///
+    /// # Errors
+    /// `config-no-such-entry`, `project-changes-entry`, `project-not-trusted`, and those of reading an entry.
+    pub(crate) fn entry(&self, name: &str) -> Result<Entry> {
+        let entry = self.merged(name)?;
+        if self.is_of_project(name) {
+            trust::check(self, name)?;
+        }
+        Ok(entry)
+    }
+
+    /// The names of the entries that may be used as soon as the project is trusted.
+    pub(crate) fn of_project(&self) -> Vec<&str> {
+        let of_one = |name: &&str| self.is_of_project(name) && self.decisive(name, Owner::User).is_empty();
+        self.names().into_iter().filter(of_one).collect()
+    }
+
+    /// What all files together say under this name, which is of one owner.
+    ///
+    /// # Errors
+    /// As [`Self::entry`] has them, but for `project-not-trusted`.
+    pub(crate) fn merged(&self, name: &str) -> Result<Entry> {
+        if !self.of_name(name).any(|(.., mention)| mention.has_tls) {
+            return Err(self.no_such(Some(name)));
+        }
+        let (theirs, own) = (self.decisive(name, Owner::Project), self.decisive(name, Owner::User));
+        if !theirs.is_empty() && !own.is_empty() {
+            return Err(changes(name, &theirs, &own));
+        }
+        let mut merged: Option<Entry> = None;
+        for (_, section, mention) in self.of_name(name) {
+            if mention.is_nested {
+                return Err(nested(mention));
+            }
+            let Some(entry) = section.file.entry(name)? else { continue };
+            merged = Some(match merged {
+                Some(below) => entry.over(below)?,
+                None => entry,
+            });
+        }
+        merged.ok_or_else(|| self.no_such(Some(name)))
+    }
+
+    /// Where the entry is set by the project, if only the project sets it.
+    pub(crate) fn place(&self, name: &str) -> Option<&str> {
+        let keys = self.decisive(name, Owner::Project);
+        keys.iter().find(|key| key.path.starts_with("tls")).or(keys.first()).map(|key| key.place.as_str())
+    }
+
+    /// The files of the project that were read, with their texts.
+    pub(crate) fn files(&self) -> BTreeMap<&Path, &str> {
+        let of_project = self.project.layers.iter().filter(|layer| layer.owner == Owner::Project);
+        of_project.map(|layer| (layer.path.as_path(), layer.text.as_str())).collect()
+    }
+
+    /// What relative paths in the project's files may be relative to.
+    pub(crate) fn folders(&self) -> Vec<&Path> {
+        let of_project = self.project.layers.iter().filter(|layer| layer.owner == Owner::Project);
+        let folders = of_project.map(|layer| layer.folder.as_path());
+        folders.chain([self.project.directory.as_path()]).collect()
+    }
+
+    fn is_of_project(&self, name: &str) -> bool {
+        !self.decisive(name, Owner::Project).is_empty()
+    }
+
+    /// Every key of the entry that this owner sets and that says where something is sent, or what.
+    fn decisive(&self, name: &str, owner: Owner) -> Vec<&Key> {
+        let of_owner = self.of_name(name).filter(|(layer, ..)| layer.owner == owner);
+        let keys = of_owner.flat_map(|(.., mention)| {
+            // However it is written there, it is another entry.
+            mention.keys.iter().filter(|key| mention.is_nested || key.is_decisive())
+        });
+        keys.collect()
+    }
+
+    fn of_name(&self, name: &str) -> impl Iterator<Item = (&Layer, &Section, &Mention)> {
+        self.mentions().filter(move |(.., mention)| mention.name == name)
+    }
+
+    fn mentions(&self) -> impl Iterator<Item = (&Layer, &Section, &Mention)> {
+        self.sections.iter().flat_map(move |(at, section)| {
+            section.mentions.iter().map(move |mention| (&self.project.layers[*at], section, mention))
+        })
+    }
+
+    /// That there is no entry of this name, or none at all.
+    pub(crate) fn no_such(&self, name: Option<&str>) -> Failure {
+        let names: Vec<_> = self.names().into_iter().map(|name| format!("`{}`", brief(name))).collect();
+        let files = self.project.layers.iter();
+        let what = match name {
+            Some(name) => format!("opencode's files have no entry `{}` with `tls`", brief(name)),
+            None => "opencode's files have no entry with `tls`".to_owned(),
+        };
+        let failure = files
+            .fold(Failure::new(Code::ConfigNoSuchEntry, what), |failure, layer| {
+                failure.at(layer.path.display().to_string())
+            })
+            .fix("Write `tls` beside its `url`, and start opencode again.");
+        if names.is_empty() { failure } else { failure.because(format!("Those with `tls` are {}.", names.join(", "))) }
+    }
+}
+
+fn changes(name: &str, theirs: &[&Key], own: &[&Key]) -> Failure {
+    let what = format!("A file of the project changes the entry `{}`, which is yours", brief(name));
+    let places = theirs.iter().take(PLACES).chain(own.first()).map(|key| key.place.clone());
+    places
+        .fold(Failure::new(Code::ProjectChangesEntry, what), Failure::at)
+        .because("The last of these places is yours, the others are the project's.")
+        .because("A project must decide neither where your certificate and headers go nor which they are.")
+        .fix("Give your entry another name, or remove the one of the project.")
+}
+
+fn nested(mention: &Mention) -> Failure {
+    let name = brief(&mention.name);
+    let failure = Failure::new(Code::ConfigInvalidValue, format!("`mcp.servers.{name}` stands one level too deep"));
+    let failure = mention.keys.iter().take(1).fold(failure, |failure, key| failure.at(&key.place));
+    failure.fix(format!("Write it as `mcp.{name}`."))
+}
+
+/// How many keys are named.
+const PLACES: usize = 4;

@@ -1,0 +1,201 @@
+//! The parts of one of opencode's files in which servers stand: `mcp`, and the `mcp` of a plugin's options.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::Path;
+
+use jsonc_parser::ast::{Object, ObjectProp, Value};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, parse_to_ast};
+use mcp_mtls_core::config::File;
+use mcp_mtls_core::error::{Code, Failure, Result, plain};
+use zeroize::Zeroizing;
+
+use super::layers::Layer;
+use crate::edit::jsonc::OPTIONS;
+
+/// A map of servers, read as a file of its own in which every line has its number.
+pub(super) struct Section {
+    pub(super) file: File,
+    pub(super) mentions: Vec<Mention>,
+}
+
+/// That something is said about a server.
+pub(super) struct Mention {
+    pub(super) name: String,
+    pub(super) has_tls: bool,
+    /// In `mcp.servers`, where the next version of opencode has them.
+    pub(super) is_nested: bool,
+    pub(super) keys: Vec<Key>,
+}
+
+pub(super) struct Key {
+    /// Within the entry, as in `headers.Authorization`.
+    pub(super) path: String,
+    /// Where it stands: file, line and key.
+    pub(super) place: String,
+}
+
+impl Key {
+    /// Whether it decides on where something is sent, or on what is sent.
+    pub(super) fn is_decisive(&self) -> bool {
+        !matches!(self.path.as_str(), "enabled" | "timeout")
+    }
+}
+
+/// All sections of a file, the later over the earlier.
+pub(super) fn sections(layer: &Layer) -> Result<Vec<Section>> {
+    let text = layer.text.strip_prefix('\u{feff}').unwrap_or(&layer.text);
+    let reader = Reader { path: &layer.path, text };
+    // opencode takes an empty file for none.
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS).ok().and_then(|parsed| parsed.value);
+    let Some(Value::Object(root)) = parsed else {
+        return Err(match File::parse(layer.path.clone(), None, text) {
+            Err(failure) => failure,
+            Ok(_) => Failure::new(Code::ConfigSyntax, "A file of opencode is no JSON object")
+                .at(layer.path.display().to_string()),
+        });
+    };
+    let mut maps = Vec::new();
+    if let Some(mcp) = reader.only(&root, "mcp")? {
+        maps.push((&root, mcp));
+    }
+    if let Some(plugins) = reader.only(&root, "plugin")?
+        && let Value::Array(plugins) = &plugins.value
+    {
+        for plugin in &plugins.elements {
+            if let Value::Array(pair) = plugin
+                && let Some(Value::Object(options)) = pair.elements.get(1)
+                && let Some(mcp) = reader.only(options, "mcp")?
+            {
+                maps.push((options, mcp));
+            }
+        }
+    }
+    maps.into_iter().map(|(around, mcp)| reader.section(layer, around, mcp)).collect()
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    /// The property of this name, of which two would be read differently here and in opencode.
+    fn only<'a, 'b>(&self, object: &'b Object<'a>, name: &str) -> Result<Option<&'b ObjectProp<'a>>> {
+        for property in &object.properties {
+            self.refuse_reference(property)?;
+        }
+        let mut found = object.properties.iter().filter(|property| property.name.as_str() == name);
+        let first = found.next();
+        match found.next() {
+            Some(second) => Err(Failure::new(Code::ConfigConflict, format!("`{name}` stands twice in the file"))
+                .at(self.place(second, name))
+                .fix("Keep one of them.")),
+            None => Ok(first),
+        }
+    }
+
+    fn section(&self, layer: &Layer, around: &Object<'_>, mcp: &ObjectProp<'_>) -> Result<Section> {
+        let Value::Object(entries) = &mcp.value else {
+            return Err(Failure::new(Code::ConfigInvalidValue, "`mcp` has a value of the wrong kind")
+                .at(self.place(mcp, "mcp"))
+                .fix("Write an object of entries by name."));
+        };
+        self.refuse_references(entries)?;
+        let kept = [around.start()..around.start() + 1, mcp.start()..mcp.end(), around.end() - 1..around.end()];
+        let text = blanked(self.text, &kept);
+        let file = File::parse(layer.path.clone(), Some(layer.folder.clone()), &text)?;
+        let mut mentions = Vec::new();
+        for property in &entries.properties {
+            match &property.value {
+                Value::Object(map) if property.name.as_str() == "servers" && !is_entry(map) => {
+                    mentions.extend(map.properties.iter().map(|property| self.mention(property, true)));
+                }
+                _ => mentions.push(self.mention(property, false)),
+            }
+        }
+        Ok(Section { file, mentions })
+    }
+
+    fn mention(&self, property: &ObjectProp<'_>, is_nested: bool) -> Mention {
+        let name = property.name.as_str().to_owned();
+        let prefix = if is_nested { format!("mcp.servers.{name}") } else { format!("mcp.{name}") };
+        let key = |node: &ObjectProp<'_>, path: String| {
+            let place = self.place(node, &format!("{prefix}.{path}"));
+            Key { path, place }
+        };
+        let Value::Object(entry) = &property.value else {
+            let keys = vec![Key { path: String::new(), place: self.place(property, &prefix) }];
+            return Mention { name, has_tls: false, is_nested, keys };
+        };
+        let mut keys = Vec::new();
+        let mut has_tls = false;
+        for setting in &entry.properties {
+            let path = setting.name.as_str();
+            has_tls |= path == "tls" && !matches!(setting.value, Value::NullKeyword(_));
+            match &setting.value {
+                Value::Object(map) if !map.properties.is_empty() => {
+                    let within = map.properties.iter();
+                    keys.extend(within.map(|inner| key(inner, format!("{path}.{}", inner.name.as_str()))));
+                }
+                _ => keys.push(key(setting, path.to_owned())),
+            }
+        }
+        Mention { name, has_tls, is_nested, keys }
+    }
+
+    fn refuse_references(&self, object: &Object<'_>) -> Result<()> {
+        let mut seen = HashSet::new();
+        for property in &object.properties {
+            self.refuse_reference(property)?;
+            // Of two the parser of opencode takes the last, and others the first.
+            if !seen.insert(property.name.as_str()) {
+                let name = plain(property.name.as_str());
+                return Err(Failure::new(Code::ConfigConflict, format!("`{name}` stands twice in an object"))
+                    .at(self.place(property, property.name.as_str()))
+                    .fix("Keep one of them."));
+            }
+            if let Value::Object(inner) = &property.value {
+                self.refuse_references(inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// opencode replaces references before it reads the names of keys.
+    fn refuse_reference(&self, property: &ObjectProp<'_>) -> Result<()> {
+        let name = property.name.as_str();
+        if !name.contains("{env:") && !name.contains("{file:") {
+            return Ok(());
+        }
+        Err(Failure::new(Code::ConfigInvalidValue, "The name of a key holds a reference")
+            .at(self.place(property, name))
+            .because("opencode would read another name there.")
+            .fix("Write the name itself."))
+    }
+
+    fn place(&self, node: &impl Ranged, key: &str) -> String {
+        let line = 1 + self.text[..node.start()].matches('\n').count();
+        format!("{}:{line}, {}", self.path.display(), plain(key))
+    }
+}
+
+/// Whether this is an entry called `servers`, as opencode tells it from a map of them.
+fn is_entry(map: &Object<'_>) -> bool {
+    let mut settings = map.properties.iter().filter(|property| ["type", "enabled"].contains(&property.name.as_str()));
+    settings.any(|setting| !matches!(setting.value, Value::Object(_)))
+}
+
+/// The text with blanks for all but the `kept` ranges and the ends of lines.
+fn blanked(text: &str, kept: &[Range<usize>]) -> Zeroizing<String> {
+    let mut blanked = Zeroizing::new(String::with_capacity(text.len()));
+    for (at, c) in text.char_indices() {
+        let is_kept = kept.iter().any(|range| range.contains(&at));
+        blanked.push(if is_kept || c == '\n' { c } else { ' ' });
+    }
+    blanked
+}
