@@ -89,8 +89,14 @@ pub(crate) fn check(entries: &Entries, name: &str) -> Result<()> {
             format!("It was trusted on {}, and is another one since: {told}{more}.", trusted.date)
         }
     };
-    let fix = "See what it does, and allow it, with `mcp-mtls trust DIR`.";
-    Err(failure.because(why).because(format!("DIR is {}.", directory.display())).fix(fix))
+    let told =
+        directory.to_str().filter(|text| text.len() <= LONGEST_TOLD).and_then(|text| shlex::try_quote(text).ok());
+    let failure = match told {
+        Some(_) => failure.because(why),
+        None => failure.because(why).because(format!("DIR is {}.", directory.display())),
+    };
+    let told = told.as_deref().unwrap_or("DIR");
+    Err(failure.fix(format!("See what it does, and allow it, with `mcp-mtls trust {told}`.")))
 }
 
 /// Every entry that the project has, as `mcp-mtls` would write it.
@@ -205,5 +211,7 @@ fn answer(as_json: bool, json: &serde_json::Value, text: &str) -> Result<()> {
 const BETWEEN: &[char] = &[' ', '\t', '\n', '=', ';', '&', '|', '(', ')', '<', '>', '\'', '"', '`', ',', ':', '$'];
 const ADDED: &str = "\n  \"$schema\": \"https://opencode.ai/config.json\",";
 const LONGEST_PATH: usize = 4096;
+/// A longer path is told elsewhere: hosts cut their messages.
+const LONGEST_TOLD: usize = 60;
 /// How many changes are named.
 const CHANGES: usize = 3;

@@ -18,6 +18,7 @@ mod limits;
 mod mended;
 mod modern;
 mod network;
+mod opencode;
 mod program;
 mod protocol;
 mod recovery;

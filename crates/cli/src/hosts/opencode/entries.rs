@@ -77,12 +77,12 @@ impl Entries {
         }
         let (theirs, own) = (self.decisive(name, Owner::Project), self.decisive(name, Owner::User));
         if !theirs.is_empty() && !own.is_empty() {
-            return Err(changes(name, &theirs, &own));
+            return Err(self.changes(name, &theirs, &own));
         }
         let mut merged: Option<Entry> = None;
-        for (_, section, mention) in self.of_name(name) {
+        for (layer, section, mention) in self.of_name(name) {
             if mention.is_nested {
-                return Err(nested(mention));
+                return Err(nested(layer, mention));
             }
             let Some(entry) = section.file.entry(name)? else { continue };
             merged = Some(match merged {
@@ -94,9 +94,9 @@ impl Entries {
     }
 
     /// Where the entry is set by the project, if only the project sets it.
-    pub(crate) fn place(&self, name: &str) -> Option<&str> {
+    pub(crate) fn place(&self, name: &str) -> Option<String> {
         let keys = self.decisive(name, Owner::Project);
-        keys.iter().find(|key| key.path.starts_with("tls")).or(keys.first()).map(|key| key.place.as_str())
+        keys.iter().find(|(_, key)| key.path.starts_with("tls")).or(keys.first()).map(|(layer, key)| place(layer, key))
     }
 
     /// The files of the project that were read, with their texts.
@@ -112,16 +112,33 @@ impl Entries {
         folders.chain([self.project.directory.as_path()]).collect()
     }
 
+    fn changes(&self, name: &str, theirs: &[(&Layer, &Key)], own: &[(&Layer, &Key)]) -> Failure {
+        // Every file has a `type`.
+        let first = theirs.iter().find(|(_, key)| key.path != "type").or(theirs.first());
+        let told = first.map_or_else(String::new, |(layer, key)| {
+            let file = layer.path.strip_prefix(&self.project.root).unwrap_or(&layer.path);
+            format!("{}:{} sets `{}`", brief(&file.display().to_string()), key.line, brief(&key.path))
+        });
+        let what = format!("The entry `{}` is yours, and the project's {told}", brief(name));
+        let places = theirs.iter().take(PLACES).chain(own.first()).map(|(layer, key)| place(layer, key));
+        places
+            .fold(Failure::new(Code::ProjectChangesEntry, what), Failure::at)
+            .because("The last of these places is yours, the others are the project's.")
+            .because("A project must decide neither where your certificate and headers go nor which they are.")
+            .fix("Rename yours, or remove that of the project.")
+    }
+
     fn is_of_project(&self, name: &str) -> bool {
         !self.decisive(name, Owner::Project).is_empty()
     }
 
     /// Every key of the entry that this owner sets and that says where something is sent, or what.
-    fn decisive(&self, name: &str, owner: Owner) -> Vec<&Key> {
+    fn decisive(&self, name: &str, owner: Owner) -> Vec<(&Layer, &Key)> {
         let of_owner = self.of_name(name).filter(|(layer, ..)| layer.owner == owner);
-        let keys = of_owner.flat_map(|(.., mention)| {
+        let keys = of_owner.flat_map(|(layer, _, mention)| {
             // However it is written there, it is another entry.
-            mention.keys.iter().filter(|key| mention.is_nested || key.is_decisive())
+            let keys = mention.keys.iter().filter(|key| mention.is_nested || key.is_decisive());
+            keys.map(move |key| (layer, key))
         });
         keys.collect()
     }
@@ -153,21 +170,15 @@ impl Entries {
     }
 }
 
-fn changes(name: &str, theirs: &[&Key], own: &[&Key]) -> Failure {
-    let what = format!("A file of the project changes the entry `{}`, which is yours", brief(name));
-    let places = theirs.iter().take(PLACES).chain(own.first()).map(|key| key.place.clone());
-    places
-        .fold(Failure::new(Code::ProjectChangesEntry, what), Failure::at)
-        .because("The last of these places is yours, the others are the project's.")
-        .because("A project must decide neither where your certificate and headers go nor which they are.")
-        .fix("Give your entry another name, or remove the one of the project.")
-}
-
-fn nested(mention: &Mention) -> Failure {
+fn nested(layer: &Layer, mention: &Mention) -> Failure {
     let name = brief(&mention.name);
     let failure = Failure::new(Code::ConfigInvalidValue, format!("`mcp.servers.{name}` stands one level too deep"));
-    let failure = mention.keys.iter().take(1).fold(failure, |failure, key| failure.at(&key.place));
+    let failure = mention.keys.iter().take(1).fold(failure, |failure, key| failure.at(place(layer, key)));
     failure.fix(format!("Write it as `mcp.{name}`."))
+}
+
+fn place(layer: &Layer, key: &Key) -> String {
+    format!("{}:{}, {}", layer.path.display(), key.line, key.full)
 }
 
 /// How many keys are named.

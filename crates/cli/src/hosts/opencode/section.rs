@@ -32,8 +32,9 @@ pub(super) struct Mention {
 pub(super) struct Key {
     /// Within the entry, as in `headers.Authorization`.
     pub(super) path: String,
-    /// Where it stands: file, line and key.
-    pub(super) place: String,
+    pub(super) line: usize,
+    /// Within the file, as it may be told.
+    pub(super) full: String,
 }
 
 impl Key {
@@ -124,12 +125,13 @@ impl Reader<'_> {
     fn mention(&self, property: &ObjectProp<'_>, is_nested: bool) -> Mention {
         let name = property.name.as_str().to_owned();
         let prefix = if is_nested { format!("mcp.servers.{name}") } else { format!("mcp.{name}") };
-        let key = |node: &ObjectProp<'_>, path: String| {
-            let place = self.place(node, &format!("{prefix}.{path}"));
-            Key { path, place }
+        let key = |node: &ObjectProp<'_>, path: String| Key {
+            line: self.line(node),
+            full: plain(&format!("{prefix}.{path}")),
+            path,
         };
         let Value::Object(entry) = &property.value else {
-            let keys = vec![Key { path: String::new(), place: self.place(property, &prefix) }];
+            let keys = vec![Key { path: String::new(), line: self.line(property), full: plain(&prefix) }];
             return Mention { name, has_tls: false, is_nested, keys };
         };
         let mut keys = Vec::new();
@@ -179,8 +181,11 @@ impl Reader<'_> {
     }
 
     fn place(&self, node: &impl Ranged, key: &str) -> String {
-        let line = 1 + self.text[..node.start()].matches('\n').count();
-        format!("{}:{line}, {}", self.path.display(), plain(key))
+        format!("{}:{}, {}", self.path.display(), self.line(node), plain(key))
+    }
+
+    fn line(&self, node: &impl Ranged) -> usize {
+        1 + self.text[..node.start()].matches('\n').count()
     }
 }
 

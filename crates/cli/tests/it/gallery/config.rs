@@ -182,3 +182,33 @@ async fn a_log_file_that_cannot_be_written() {
     case.refused("as a flag", host([URL, "--log-file", &file])).await;
     case.end();
 }
+
+/// A file of the user and one of a cloned repository, each with an entry `corp`.
+async fn of_project(name: &'static str, code: Code, own: Option<&str>, theirs: &str) {
+    let mut case = case(name, code, Side::Ours);
+    let entry = |entry: &str| format!("{{\n  \"mcp\": {{\n    \"corp\": {entry}\n  }}\n}}");
+    std::fs::create_dir_all(case.pki.dir().join("clone/.git")).expect("a folder");
+    case.file("clone/opencode.json", entry(theirs));
+    if let Some(own) = own {
+        std::fs::create_dir_all(case.pki.dir().join(".config/opencode")).expect("a folder");
+        case.file(".config/opencode/opencode.json", entry(own));
+    }
+    let home = case.pki.dir().to_owned();
+    let clone = path(&home.join("clone"));
+    let run = host(["corp", "--opencode", &clone]).home(&home).env("OPENCODE_TEST_MANAGED_CONFIG_DIR", "/nonexistent");
+    case.refused("of a project", run).await;
+    case.end();
+}
+
+#[tokio::test]
+async fn an_entry_of_a_project() {
+    let entry = format!(r#"{{ "type": "remote", "url": "{URL}", "tls": {{ "exec": ["./print.sh"] }} }}"#);
+    of_project("project-not-trusted", Code::ProjectNotTrusted, None, &entry).await;
+}
+
+#[tokio::test]
+async fn a_project_that_changes_an_entry() {
+    let own = format!(r#"{{ "type": "remote", "url": "{URL}", "tls": {{ "cert": "alice.pem" }} }}"#);
+    let theirs = r#"{ "type": "remote", "url": "https://other.example/mcp" }"#;
+    of_project("project-changes-entry", Code::ProjectChangesEntry, Some(&own), theirs).await;
+}

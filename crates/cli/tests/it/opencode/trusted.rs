@@ -1,0 +1,144 @@
+//! `mcp-mtls trust`: what a project may have of its own, for as long as it stays what somebody has looked at.
+
+use serde_json::{Value, json};
+
+use super::Stage;
+
+const UNTRUSTED: &str = "project-not-trusted";
+
+fn trusted(stage: &Stage) -> String {
+    let outcome = stage.run(&["trust", "--yes"]);
+    let shown = outcome.stderr.clone();
+    assert!(outcome.succeeded().contains("Trusted: `corp`"), "{shown}");
+    shown
+}
+
+#[tokio::test]
+async fn a_project_that_is_trusted_is_used_until_it_changes() {
+    let stage = Stage::new().await;
+    stage.corp("clone/opencode.json", &stage.entry());
+    stage.refused(UNTRUSTED).await;
+    let shown = trusted(&stage);
+    assert!(shown.contains(&stage.server.url()) && shown.contains("clone/opencode.json"), "{shown}");
+    stage.is_used().await;
+    let mut entry = stage.entry();
+    entry["headers"] = json!({ "X-A": "1" });
+    stage.corp("clone/opencode.json", &entry);
+    let error = stage.refused(UNTRUSTED).await;
+    let why = error["why"].to_string();
+    assert!(why.contains("It was trusted on 20") && why.contains("opencode.json has changed"), "{why}");
+    stage.corp("clone/opencode.json", &stage.entry());
+    stage.is_used().await;
+}
+
+#[tokio::test]
+async fn or_until_there_is_another_file_or_one_less() {
+    for path in ["clone/opencode.jsonc", "clone/.opencode/opencode.json"] {
+        let stage = Stage::new().await;
+        stage.corp("clone/opencode.json", &stage.entry());
+        trusted(&stage);
+        stage.file(path, r#"{ "theme": "dark" }"#);
+        assert!(stage.refused(UNTRUSTED).await["why"].to_string().contains("is new"));
+        trusted(&stage);
+        stage.is_used().await;
+        std::fs::remove_file(stage.home().join(path)).expect("it is there");
+        assert!(stage.refused(UNTRUSTED).await["why"].to_string().contains("is gone"));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn or_until_a_program_of_the_project_is_another() {
+    let stage = Stage::new().await;
+    let print = format!("cat '{}' '{}'", stage.client.cert_file.display(), stage.client.key_file.display());
+    for exec in [json!(["sh", "./print.sh"]), json!(["sh", "-c", ". ./print.sh; true"])] {
+        let mut entry = stage.entry();
+        entry["tls"] = json!({ "exec": exec, "ca": stage.pki.server_ca_file() });
+        stage.corp("clone/opencode.json", &entry);
+        stage.file("clone/print.sh", &print);
+        let shown = trusted(&stage);
+        assert!(shown.contains("tls.exec: sh ") && shown.contains("clone/print.sh"), "{shown}");
+        let marker = stage.home().join("ran");
+        stage.file("clone/print.sh", &format!("touch {}; {print}", marker.display()));
+        let error = stage.refused(UNTRUSTED).await;
+        assert!(error["why"].to_string().contains("print.sh has changed") && !marker.exists(), "{error:#}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_a_reference_may_load_is_shown_too() {
+    let stage = Stage::new().await;
+    let mut entry = stage.entry();
+    entry["tls"]["cert"] = json!("{file:./cert}");
+    entry["headers"] = json!({ "X-A": "{env:HOME}" });
+    stage.corp("clone/opencode.json", &entry);
+    let shown = trusted(&stage);
+    assert!(
+        shown.contains("whatever library its reference names") && shown.contains("headers.X-A: {env:HOME}"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn the_line_that_opencode_adds_is_no_change() {
+    let stage = Stage::new().await;
+    stage.corp("clone/opencode.json", &stage.entry());
+    trusted(&stage);
+    let text = json!({ "mcp": { "corp": stage.entry() } }).to_string();
+    let added = text.replacen('{', "{\n  \"$schema\": \"https://opencode.ai/config.json\",", 1);
+    stage.file("clone/opencode.json", &added);
+    stage.is_used().await;
+}
+
+#[tokio::test]
+async fn it_is_of_one_folder() {
+    let stage = Stage::new().await;
+    stage.corp("clone/opencode.json", &stage.entry());
+    std::fs::create_dir(stage.clone().join("deep")).expect("a folder");
+    trusted(&stage);
+    let error = stage.connected(&stage.clone().join("deep")).await.expect_err("another folder");
+    assert_eq!(error["code"], UNTRUSTED, "{error:#}");
+}
+
+#[tokio::test]
+async fn it_is_listed_and_removed() {
+    let stage = Stage::new().await;
+    let list =
+        || -> Value { serde_json::from_str(&stage.run(&["trust", "--list", "--json"]).succeeded()).expect("JSON") };
+    assert_eq!(list()["projects"], json!([]));
+    stage.corp("clone/opencode.json", &stage.entry());
+    trusted(&stage);
+    assert_eq!(list()["projects"][0]["directory"], json!(stage.clone()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = std::fs::metadata(stage.home().join(".config/mcp-mtls/trusted.json")).expect("it is there");
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    }
+    stage.run(&["trust", "--remove"]).succeeded();
+    stage.refused(UNTRUSTED).await;
+    stage.run(&["trust", "--remove"]).failed(2);
+    assert_eq!(list()["projects"], json!([]));
+}
+
+#[tokio::test]
+async fn without_a_terminal_nothing_is_trusted() {
+    let stage = Stage::new().await;
+    stage.corp("clone/opencode.json", &stage.entry());
+    let told = stage.run(&["trust"]).failed(2);
+    assert!(told.contains("Nobody can be asked") && told.contains("The entry `corp`"), "{told}");
+    stage.refused(UNTRUSTED).await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_trusts_nobody() {
+    let stage = Stage::new().await;
+    stage.corp("clone/opencode.json", &stage.entry());
+    trusted(&stage);
+    stage.file(".config/mcp-mtls/trusted.json", "{");
+    stage.refused("config-syntax").await;
+    // What needs no trust needs no list.
+    std::fs::remove_file(stage.clone().join("opencode.json")).expect("it is there");
+    stage.mine(&stage.entry());
+    stage.is_used().await;
+}
