@@ -4,6 +4,7 @@ mod store;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mcp_mtls_core::config::{Draft, read_file};
@@ -16,6 +17,7 @@ use crate::render;
 use store::{Store, Trusted};
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are flags")]
 pub(crate) struct TrustArgs {
     /// The folder that opencode is started in [default: this one].
     #[arg(value_name = "DIR")]
@@ -44,7 +46,8 @@ type Hashes = BTreeMap<PathBuf, String>;
 pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     if args.list {
         let store = Store::read()?;
-        return answer(args.json, &view::list_json(&store), &view::list(&store));
+        answer(args.json, &view::list_json(&store), &view::list(&store));
+        return Ok(());
     }
     let directory = args.directory.as_deref().unwrap_or(Path::new("."));
     if args.remove {
@@ -53,7 +56,8 @@ pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     let entries = Entries::read(directory, None)?;
     let names = entries.of_project();
     if names.is_empty() {
-        return answer(args.json, &view::nothing_json(&entries), &view::nothing(&entries));
+        answer(args.json, &view::nothing_json(&entries), &view::nothing(&entries));
+        return Ok(());
     }
     let drafts = drafts(&entries)?;
     let hashes = hashes(&entries, &drafts)?;
@@ -63,7 +67,8 @@ pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     let date = OffsetDateTime::now_utc().date().to_string();
     store.set(&entries.project.directory, Trusted { date, files: hashes });
     store.write()?;
-    answer(args.json, &view::trusted_json(&entries, &names), &view::trusted(&entries, &names))
+    answer(args.json, &view::trusted_json(&entries, &names), &view::trusted(&entries, &names));
+    Ok(())
 }
 
 /// Refuses an entry of a project that nobody trusts, or that is not what it was any more.
@@ -89,14 +94,8 @@ pub(crate) fn check(entries: &Entries, name: &str) -> Result<()> {
             format!("It was trusted on {}, and is another one since: {told}{more}.", trusted.date)
         }
     };
-    let told =
-        directory.to_str().filter(|text| text.len() <= LONGEST_TOLD).and_then(|text| shlex::try_quote(text).ok());
-    let failure = match told {
-        Some(_) => failure.because(why),
-        None => failure.because(why).because(format!("DIR is {}.", directory.display())),
-    };
-    let told = told.as_deref().unwrap_or("DIR");
-    Err(failure.fix(format!("See what it does, and allow it, with `mcp-mtls trust {told}`.")))
+    let where_it_is = format!("DIR is {}, where opencode is started.", directory.display());
+    Err(failure.because(why).because(where_it_is).fix("See what it does, and allow it, with `mcp-mtls trust DIR`."))
 }
 
 /// Every entry that the project has, as `mcp-mtls` would write it.
@@ -158,7 +157,11 @@ fn hash_of_settings(text: &str) -> String {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        // Text takes whatever is written.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn changes(then: &Hashes, now: &Hashes) -> Vec<String> {
@@ -195,23 +198,21 @@ fn remove(directory: &Path, as_json: bool) -> Result<()> {
             .fix("`mcp-mtls trust --list` lists those that are."));
     }
     store.write()?;
-    answer(as_json, &view::removed_json(&directory), &view::removed(&directory))
+    answer(as_json, &view::removed_json(&directory), &view::removed(&directory));
+    Ok(())
 }
 
-fn answer(as_json: bool, json: &serde_json::Value, text: &str) -> Result<()> {
+fn answer(as_json: bool, json: &serde_json::Value, text: &str) {
     if as_json {
         render::json(json);
     } else {
         render::answer(text);
     }
-    Ok(())
 }
 
 /// What stands around a path within a word, as in `--config=./x` and `sh -c './x; ./y'`.
 const BETWEEN: &[char] = &[' ', '\t', '\n', '=', ';', '&', '|', '(', ')', '<', '>', '\'', '"', '`', ',', ':', '$'];
 const ADDED: &str = "\n  \"$schema\": \"https://opencode.ai/config.json\",";
 const LONGEST_PATH: usize = 4096;
-/// A longer path is told elsewhere: hosts cut their messages.
-const LONGEST_TOLD: usize = 60;
 /// How many changes are named.
 const CHANGES: usize = 3;

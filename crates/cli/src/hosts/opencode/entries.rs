@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mcp_mtls_core::config::Entry;
-use mcp_mtls_core::error::{Code, Failure, Result, brief};
+use mcp_mtls_core::error::{Code, Failure, Result, brief, plain};
 
 use super::layers::{Layer, Owner, Project};
 use super::section::{Key, Mention, Section, sections};
@@ -117,7 +117,9 @@ impl Entries {
         let first = theirs.iter().find(|(_, key)| key.path != "type").or(theirs.first());
         let told = first.map_or_else(String::new, |(layer, key)| {
             let file = layer.path.strip_prefix(&self.project.root).unwrap_or(&layer.path);
-            format!("{}:{} sets `{}`", brief(&file.display().to_string()), key.line, brief(&key.path))
+            // Hosts cut their messages.
+            let told = if key.path.len() <= LONGEST_KEY { &key.path } else { "it" };
+            format!("{}:{} sets `{}`", brief(&file.display().to_string()), key.line, plain(told))
         });
         let what = format!("The entry `{}` is yours, and the project's {told}", brief(name));
         let places = theirs.iter().take(PLACES).chain(own.first()).map(|(layer, key)| place(layer, key));
@@ -125,7 +127,8 @@ impl Entries {
             .fold(Failure::new(Code::ProjectChangesEntry, what), Failure::at)
             .because("The last of these places is yours, the others are the project's.")
             .because("A project must decide neither where your certificate and headers go nor which they are.")
-            .fix("Rename yours, or remove that of the project.")
+            .fix("Rename one of the two.")
+            .fix("Or remove that of the project, and look at what else it sets.")
     }
 
     fn is_of_project(&self, name: &str) -> bool {
@@ -181,5 +184,6 @@ fn place(layer: &Layer, key: &Key) -> String {
     format!("{}:{}, {}", layer.path.display(), key.line, key.full)
 }
 
+const LONGEST_KEY: usize = 22;
 /// How many keys are named.
 const PLACES: usize = 4;

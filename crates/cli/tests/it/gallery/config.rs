@@ -193,6 +193,8 @@ async fn of_project(name: &'static str, code: Code, own: Option<&str>, theirs: &
         std::fs::create_dir_all(case.pki.dir().join(".config/opencode")).expect("a folder");
         case.file(".config/opencode/opencode.json", entry(own));
     }
+    // Some systems have their temporary folder behind a link.
+    case.hide("/private[dir]", "[dir]");
     let home = case.pki.dir().to_owned();
     let clone = path(&home.join("clone"));
     let run = host(["corp", "--opencode", &clone]).home(&home).env("OPENCODE_TEST_MANAGED_CONFIG_DIR", "/nonexistent");

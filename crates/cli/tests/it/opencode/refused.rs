@@ -211,6 +211,23 @@ async fn no_value_is_told() {
     assert!(!resolved.contains("hunter2") && !trust.contains("hunter2"), "{resolved}{trust}");
 }
 
+#[tokio::test]
+async fn what_a_host_shows_is_short_whatever_the_names_are() {
+    let stage = Stage::new().await;
+    let (long, key) = ("n".repeat(300), "k".repeat(300));
+    let map = |entry: Value| json!({ "mcp": { long.clone(): entry } }).to_string();
+    stage.file(USER, &map(stage.entry()));
+    let path = format!("clone/{0}/{0}/{0}", "p".repeat(60));
+    for theirs in [json!({ key: 1 }), json!({ "headers": { "X-Ten-Chars": "1" } })] {
+        stage.file(&format!("{path}/opencode.json"), &map(theirs));
+        let directory = stage.home().join(&path);
+        let host = crate::stage::host(["--opencode", directory.to_str().expect("UTF-8"), &long]);
+        let host = stage.variables.iter().fold(host, |host, (name, value)| host.env(name, value));
+        let error = crate::stage::refusal(&mut host.home(&stage.home()).spawn()).await;
+        assert_eq!(error["data"]["code"], CHANGES, "{error:#}");
+    }
+}
+
 fn link(stage: &Stage, to: &str, at: &str) {
     #[cfg(unix)]
     std::os::unix::fs::symlink(stage.home().join(to), stage.home().join(at)).expect("a link");
