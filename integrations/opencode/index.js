@@ -55,8 +55,7 @@ function find() {
 
 function runs(path) {
   try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
+    return accessSync(path, constants.X_OK) === undefined && statSync(path).isFile()
   } catch {
     return false
   }

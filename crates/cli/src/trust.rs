@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mcp_mtls_core::config::{Draft, read_file};
-use mcp_mtls_core::error::{Code, Failure, Result, brief};
+use mcp_mtls_core::error::{Code, Failure, Result};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -71,31 +71,23 @@ pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an entry of a project that nobody trusts, or that is not what it was any more.
-pub(crate) fn check(entries: &Entries, name: &str) -> Result<()> {
-    let directory = &entries.project.directory;
-    let what = format!("The entry `{}` is the project's, which is not trusted", brief(name));
-    let failure = Failure::new(Code::ProjectNotTrusted, what);
-    let failure = match entries.place(name) {
-        Some(place) => failure.at(place),
-        None => failure,
+/// Why the entries of the project are not trusted, if they are not: nobody has looked at them, or they are not what
+/// they were.
+pub(crate) fn distrust(entries: &Entries) -> Result<Option<String>> {
+    let store = Store::read()?;
+    let Some(trusted) = store.get(&entries.project.directory) else {
+        return Ok(Some(
+            "Only files of the project set it, and such files can name any server, file and program.".into(),
+        ));
     };
-    let why = match Store::read()?.get(directory) {
-        None => "Only files of the project set it, and such files can name any server, file and program.".to_owned(),
-        Some(trusted) => {
-            let now = hashes(entries, &drafts(entries)?)?;
-            let changes = changes(&trusted.files, &now);
-            if changes.is_empty() {
-                return Ok(());
-            }
-            let more = changes.len().saturating_sub(CHANGES);
-            let told = changes.into_iter().take(CHANGES).collect::<Vec<_>>().join("; ");
-            let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-            format!("It was trusted on {}, and is another one since: {told}{more}.", trusted.date)
-        }
-    };
-    let where_it_is = format!("DIR is {}, where opencode is started.", directory.display());
-    Err(failure.because(why).because(where_it_is).fix("See what it does, and allow it, with `mcp-mtls trust DIR`."))
+    let changes = changes(&trusted.files, &hashes(entries, &drafts(entries)?)?);
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let more = changes.len().saturating_sub(CHANGES);
+    let told = changes.into_iter().take(CHANGES).collect::<Vec<_>>().join("; ");
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    Ok(Some(format!("It was trusted on {}, and is another one since: {told}{more}.", trusted.date)))
 }
 
 /// Every entry that the project has, as `mcp-mtls` would write it.

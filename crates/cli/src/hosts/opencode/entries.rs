@@ -2,7 +2,8 @@
 //!
 //! What is the user's and what came with a project is never mixed: an entry is of the one or of the other.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use mcp_mtls_core::config::Entry;
@@ -17,6 +18,8 @@ pub(crate) struct Entries {
     pub(crate) project: Project,
     /// With the number of their layer, the last one over the others.
     sections: Vec<(usize, Section)>,
+    /// Why the project is not trusted, if it is not.
+    distrust: OnceCell<Result<Option<String>>>,
 }
 
 impl Entries {
@@ -34,19 +37,20 @@ impl Entries {
         for (at, layer) in project.layers.iter().enumerate() {
             all.extend(sections(layer)?.into_iter().map(|section| (at, section)));
         }
-        Ok(Self { project, sections: all })
+        let entries = Self { project, sections: all, distrust: OnceCell::new() };
+        if entries.names().len() > MOST_ENTRIES {
+            let what = format!("opencode's files have more than {MOST_ENTRIES} entries with `tls`");
+            return Err(Failure::new(Code::ConfigInvalidValue, what).fix("Remove those that are not used."));
+        }
+        Ok(entries)
     }
 
     /// The names of the entries with `tls`, in their order.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for (_, _, mention) in self.mentions() {
-            let name = mention.name.as_str();
-            if !names.contains(&name) && self.of_name(name).any(|(.., mention)| mention.has_tls) {
-                names.push(name);
-            }
-        }
-        names
+        let names = || self.mentions().map(|(.., mention)| mention);
+        let mut with_tls: HashSet<_> =
+            names().filter(|mention| mention.has_tls).map(|mention| mention.name.as_str()).collect();
+        names().map(|mention| mention.name.as_str()).filter(|name| with_tls.remove(name)).collect()
     }
 
     /// The entry, if it may be used.
@@ -55,10 +59,14 @@ impl Entries {
     /// `config-no-such-entry`, `project-changes-entry`, `project-not-trusted`, and those of reading an entry.
     pub(crate) fn entry(&self, name: &str) -> Result<Entry> {
         let entry = self.merged(name)?;
-        if self.is_of_project(name) {
-            trust::check(self, name)?;
+        if !self.is_of_project(name) {
+            return Ok(entry);
         }
-        Ok(entry)
+        match self.distrust.get_or_init(|| trust::distrust(self)) {
+            Ok(None) => Ok(entry),
+            Ok(Some(why)) => Err(self.not_trusted(name, why)),
+            Err(failure) => Err(failure.clone()),
+        }
     }
 
     /// The names of the entries that may be used as soon as the project is trusted.
@@ -93,12 +101,6 @@ impl Entries {
         merged.ok_or_else(|| self.no_such(Some(name)))
     }
 
-    /// Where the entry is set by the project, if only the project sets it.
-    pub(crate) fn place(&self, name: &str) -> Option<String> {
-        let keys = self.decisive(name, Owner::Project);
-        keys.iter().find(|(_, key)| key.path.starts_with("tls")).or(keys.first()).map(|(layer, key)| place(layer, key))
-    }
-
     /// The files of the project that were read, with their texts.
     pub(crate) fn files(&self) -> BTreeMap<&Path, &str> {
         let of_project = self.project.layers.iter().filter(|layer| layer.owner == Owner::Project);
@@ -110,6 +112,19 @@ impl Entries {
         let of_project = self.project.layers.iter().filter(|layer| layer.owner == Owner::Project);
         let folders = of_project.map(|layer| layer.folder.as_path());
         folders.chain([self.project.directory.as_path()]).collect()
+    }
+
+    fn not_trusted(&self, name: &str, why: &str) -> Failure {
+        let keys = self.decisive(name, Owner::Project);
+        let key = keys.iter().find(|(_, key)| key.path.starts_with("tls")).or(keys.first());
+        let what = format!("The entry `{}` is the project's, which is not trusted", brief(name));
+        let failure = key
+            .iter()
+            .fold(Failure::new(Code::ProjectNotTrusted, what), |failure, (layer, key)| failure.at(place(layer, key)));
+        failure
+            .because(why)
+            .because(format!("DIR is {}, where opencode is started.", self.project.directory.display()))
+            .fix("See what it does, and allow it, with `mcp-mtls trust DIR`.")
     }
 
     fn changes(&self, name: &str, theirs: &[(&Layer, &Key)], own: &[(&Layer, &Key)]) -> Failure {
@@ -184,6 +199,8 @@ fn place(layer: &Layer, key: &Key) -> String {
     format!("{}:{}, {}", layer.path.display(), key.line, key.full)
 }
 
+/// Each is read by itself, and a repository may have any number.
+const MOST_ENTRIES: usize = 256;
 const LONGEST_KEY: usize = 22;
 /// How many keys are named.
 const PLACES: usize = 4;

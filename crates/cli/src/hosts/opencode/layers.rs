@@ -81,9 +81,10 @@ impl Project {
         Ok(project)
     }
 
-    /// Whether the file came with the project.
+    /// Whether the file may have come with the project.
     pub(crate) fn holds(&self, file: &Path) -> bool {
-        file.starts_with(&self.root)
+        let of_project = self.layers.iter().filter(|layer| layer.owner == Owner::Project);
+        file.starts_with(&self.root) || of_project.into_iter().any(|layer| file.starts_with(&layer.folder))
     }
 
     fn fill(&mut self, top: &Path, around: &Surroundings) -> Result<()> {
@@ -134,6 +135,18 @@ impl Project {
     fn add(&mut self, path: &Path, owner: Owner) -> Result<()> {
         let unreadable =
             || Failure::new(Code::ConfigUnreadable, "A file of opencode cannot be read").at(path.display().to_string());
+        match path.metadata() {
+            // As people switch off a file with.
+            _ if path == Path::new("/dev/null") => return Ok(()),
+            // A pipe is empty for whoever comes second, or waits for ever.
+            Ok(there) if !there.is_file() => {
+                return Err(unreadable().because("It is no file.").fix("Remove it, or put a file there."));
+            }
+            Ok(there) if there.len() > MOST_BYTES => {
+                return Err(unreadable().because("It has more than 1 MiB.").fix("Make it smaller."));
+            }
+            _ => {}
+        }
         let bytes = match read_file(path) {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
@@ -239,6 +252,8 @@ fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// More than anybody writes by hand.
+const MOST_BYTES: u64 = 1 << 20;
 const DOT: &str = ".opencode";
 /// How the file is called that is none.
 const CONTENT: &str = "the variable OPENCODE_CONFIG_CONTENT";

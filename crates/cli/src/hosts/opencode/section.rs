@@ -47,7 +47,8 @@ impl Key {
 /// All sections of a file, the later over the earlier.
 pub(super) fn sections(layer: &Layer) -> Result<Vec<Section>> {
     let text = layer.text.strip_prefix('\u{feff}').unwrap_or(&layer.text);
-    let reader = Reader { path: &layer.path, text };
+    let ends = text.match_indices('\n').map(|(at, _)| at).collect();
+    let reader = Reader { path: &layer.path, text, ends };
     // opencode takes an empty file for none.
     if text.is_empty() {
         return Ok(Vec::new());
@@ -82,6 +83,8 @@ pub(super) fn sections(layer: &Layer) -> Result<Vec<Section>> {
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
+    /// Where its lines end.
+    ends: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -185,7 +188,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, node: &impl Ranged) -> usize {
-        1 + self.text[..node.start()].matches('\n').count()
+        1 + self.ends.partition_point(|end| *end < node.start())
     }
 }
 

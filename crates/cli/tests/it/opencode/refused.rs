@@ -228,6 +228,28 @@ async fn what_a_host_shows_is_short_whatever_the_names_are() {
     }
 }
 
+#[tokio::test]
+async fn files_that_keep_anybody_waiting_are_refused() {
+    let stage = Stage::new().await;
+    stage.mine(&stage.entry());
+    let many: serde_json::Map<_, _> = (0..300).map(|n| (n.to_string(), json!({ "tls": {} }))).collect();
+    stage.file("clone/opencode.json", &json!({ "mcp": many }).to_string());
+    let error = stage.refused("config-invalid-value").await;
+    assert!(error["what"].as_str().expect("text").contains("more than 256 entries"), "{error:#}");
+    stage.file("clone/opencode.json", &format!("{{ \"mcp\": {{}} {} }}", " ".repeat(1 << 20)));
+    assert!(stage.refused("config-unreadable").await["why"].to_string().contains("more than 1 MiB"));
+    std::fs::remove_file(stage.clone().join("opencode.json")).expect("it is there");
+    #[cfg(unix)]
+    {
+        let pipe = stage.clone().join("opencode.json");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        assert!(stage.refused("config-unreadable").await["why"].to_string().contains("It is no file"));
+        std::fs::remove_file(pipe).expect("it is there");
+    }
+    let stage = stage.set("OPENCODE_CONFIG", "/dev/null".to_owned());
+    stage.is_used().await;
+}
+
 fn link(stage: &Stage, to: &str, at: &str) {
     #[cfg(unix)]
     std::os::unix::fs::symlink(stage.home().join(to), stage.home().join(at)).expect("a link");
