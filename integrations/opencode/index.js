@@ -1,6 +1,5 @@
 // Gives opencode's remote MCP servers a client certificate: an entry with `tls` becomes a local server that runs
 // `mcp-mtls connect`. What the files say is read by mcp-mtls alone, and no value of an entry passes through here.
-
 import { execFile } from "node:child_process"
 import { accessSync, constants, statSync } from "node:fs"
 import { homedir } from "node:os"
@@ -26,7 +25,7 @@ export default async ({ client, directory, worktree }) => ({
       config.mcp[name] = { ...entry, enabled, timeout }
     }
     for (const message of notes) {
-      // Neither is waited for: the server that takes them is not up before this returns.
+      // Not waited for: what takes them is not up before this returns.
       client.app.log({ body: { service: "mcp-mtls", level: "warn", message } }).catch(() => {})
       client.tui.showToast({ body: { title: "mcp-mtls", message, variant: "warning" } }).catch(() => {})
     }
@@ -37,8 +36,8 @@ async function resolve(binary, directory, worktree) {
   const words = ["hosts", "opencode", "resolve", "--directory", directory, "--worktree", worktree]
   const run = promisify(execFile)(binary, words, { timeout: 10_000, maxBuffer: 16 << 20, windowsHide: true })
   const { stdout } = await run.catch(({ code, stderr }) => {
-    if (code === "ENOENT") throw new Error(`${binary} is not there; install it, or set MCP_MTLS to its path.`)
-    throw new Error(stderr?.trim() || "it did not answer within 10 s.")
+    const missing = code === "ENOENT" && `${binary} is not there; install it, or set MCP_MTLS to its path.`
+    throw new Error(missing || stderr?.trim() || "it did not answer within 10 s.")
   })
   return JSON.parse(stdout)
 }
@@ -49,14 +48,12 @@ function find() {
   const name = process.platform === "win32" ? "mcp-mtls.exe" : "mcp-mtls"
   // A relative folder would be one of the project.
   const folders = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute)
-  const last = join(homedir(), ".local", "bin", name)
-  return folders.map((folder) => join(folder, name)).find(runs) ?? last
+  return folders.map((folder) => join(folder, name)).find(runs) ?? join(homedir(), ".local", "bin", name)
 }
 
 function runs(path) {
   try {
-    return accessSync(path, constants.X_OK) === undefined && statSync(path).isFile()
-  } catch {
-    return false
-  }
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch { return false }
 }

@@ -12,7 +12,7 @@ use super::Stage;
 use crate::run::BINARY;
 
 /// A terminal: the side of the person, and that of the program.
-fn terminal() -> (std::fs::File, OwnedFd) {
+pub(crate) fn terminal() -> (std::fs::File, OwnedFd) {
     let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&person).expect("a terminal");
     unlockpt(&person).expect("a terminal");

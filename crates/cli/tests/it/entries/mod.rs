@@ -4,7 +4,7 @@
 
 mod added;
 #[cfg(unix)]
-mod asked;
+pub(crate) mod asked;
 mod listed;
 mod pasted;
 mod refused;

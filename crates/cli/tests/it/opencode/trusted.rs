@@ -142,3 +142,31 @@ async fn a_list_that_cannot_be_read_trusts_nobody() {
     stage.mine(&stage.entry());
     stage.is_used().await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn whoever_sits_at_a_terminal_is_asked() {
+    use std::io::{Read as _, Write as _};
+
+    for (answer, agrees) in [("n\n", false), ("\n", false), ("\u{4}", false), ("y\n", true)] {
+        let stage = Stage::new().await;
+        stage.corp("clone/opencode.json", &stage.entry());
+        let (mut person, program) = crate::entries::asked::terminal();
+        person.write_all(answer.as_bytes()).unwrap();
+        let mut command = stage.command(&["trust"]);
+        command.stdout(std::process::Stdio::null());
+        command.stdin(program.try_clone().unwrap()).stderr(program.try_clone().unwrap());
+        let status = tokio::task::spawn_blocking(move || command.status()).await.unwrap().unwrap();
+        drop(program);
+        let mut told = Vec::new();
+        let _ = person.read_to_end(&mut told);
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(told.contains("The entry `corp`:") && told.contains("[y/N]"), "{told}");
+        assert_eq!(status.code(), Some(i32::from(!agrees)), "{answer:?}: {told}");
+        if agrees {
+            stage.is_used().await;
+        } else {
+            stage.refused(UNTRUSTED).await;
+        }
+    }
+}
