@@ -1,5 +1,6 @@
 //! Which files opencode reads for a folder, in which order, and whose they are. As opencode 1.18 does it.
 
+use std::collections::HashSet;
 use std::env;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -38,16 +39,15 @@ pub(crate) struct Project {
 }
 
 /// What the environment says about where the files are.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Surroundings {
+struct Surroundings {
     /// opencode's folder of the user.
-    pub(super) global: PathBuf,
-    pub(super) home: PathBuf,
-    pub(super) managed: PathBuf,
-    pub(super) config: Option<PathBuf>,
-    pub(super) config_folder: Option<PathBuf>,
-    pub(super) content: Option<String>,
-    pub(super) without_project: bool,
+    global: PathBuf,
+    home: PathBuf,
+    managed: PathBuf,
+    config: Option<PathBuf>,
+    config_folder: Option<PathBuf>,
+    content: Option<String>,
+    without_project: bool,
 }
 
 impl Project {
@@ -56,10 +56,6 @@ impl Project {
     /// # Errors
     /// `config-unreadable`, and `config-invalid-value` for variables that do not say which file is meant.
     pub(crate) fn read(directory: &Path, worktree: Option<&Path>) -> Result<Self> {
-        Self::within(directory, worktree, &Surroundings::here()?)
-    }
-
-    pub(super) fn within(directory: &Path, worktree: Option<&Path>, around: &Surroundings) -> Result<Self> {
         // opencode starts from the real path, too.
         let directory = real(directory)?;
         let with_git = directory.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok());
@@ -77,7 +73,7 @@ impl Project {
         }
         let root = with_git.map_or_else(|| directory.clone(), Path::to_owned);
         let mut project = Self { directory, root, layers: Vec::new() };
-        project.fill(&top, around)?;
+        project.fill(&top, &Surroundings::here()?)?;
         Ok(project)
     }
 
@@ -94,30 +90,27 @@ impl Project {
         if let Some(path) = &around.config {
             self.add(path, self.owner_of_named(path))?;
         }
-        let within: Vec<_> = self.directory.ancestors().map(Path::to_owned).collect();
-        let within = within.iter().take(1 + within.iter().position(|folder| folder == top).unwrap_or(within.len()));
-        let within: Vec<_> = within.filter(|_| !around.without_project).collect();
-        for folder in within.iter().rev() {
+        // From here up to the top.
+        let mut way: Vec<_> = self.directory.ancestors().map(Path::to_owned).collect();
+        way.retain(|folder| folder.starts_with(top) && !around.without_project);
+        for folder in way.iter().rev() {
             self.add_both(folder, around.owner_of_found(folder))?;
         }
-        // Here the nearest folder comes first, so that those above it count more.
-        let mut folders = vec![around.global.clone()];
-        let found = within.iter().map(|folder| folder.join(DOT)).filter(|folder| folder.exists());
-        let at_home = Some(around.home.join(DOT)).filter(|folder| folder.exists());
-        for folder in found.chain(at_home).chain(around.config_folder.clone()) {
-            if !folders.contains(&folder) {
-                folders.push(folder);
-            }
+        // Of these the nearest comes first, so that those above it count more.
+        let mut seen = HashSet::new();
+        if around.config_folder.as_ref() == Some(&around.global) {
+            self.add_both(&around.global, Owner::User)?;
+            seen.insert(around.global.clone());
         }
-        for folder in folders {
-            if around.config_folder.as_ref() == Some(&folder) {
-                self.add_both(
-                    &folder,
-                    if folder == around.global { Owner::User } else { self.owner_of_named(&folder) },
-                )?;
-            } else if folder.ends_with(DOT) {
+        for folder in way.iter().chain([&around.home]).map(|folder| folder.join(DOT)) {
+            if seen.insert(folder.clone()) {
                 self.add_both(&folder, around.owner_of_found(&folder))?;
             }
+        }
+        if let Some(folder) = &around.config_folder
+            && !seen.contains(folder)
+        {
+            self.add_both(folder, self.owner_of_named(folder))?;
         }
         if let Some(text) = &around.content {
             let (path, folder) = (PathBuf::from(CONTENT), self.directory.clone());

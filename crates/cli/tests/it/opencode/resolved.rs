@@ -94,6 +94,21 @@ async fn the_files_are_merged_in_opencodes_order() {
 }
 
 #[tokio::test]
+async fn the_global_folder_counts_again_where_a_variable_names_it() {
+    let stage = Stage::new().await.with("OPENCODE_CONFIG", "named.json");
+    let with = |timeout: u64| {
+        let mut entry = stage.entry();
+        entry["timeout"] = json!(timeout);
+        entry
+    };
+    stage.corp(USER, &with(1000));
+    stage.corp("named.json", &with(2000));
+    assert_eq!(stage.resolved()["mcp"]["corp"]["timeout"], 2000);
+    let stage = stage.with("OPENCODE_CONFIG_DIR", ".config/opencode");
+    assert_eq!(stage.resolved()["mcp"]["corp"]["timeout"], 1000);
+}
+
+#[tokio::test]
 async fn the_projects_files_can_be_switched_off() {
     for (value, is_off) in [("1", true), ("TRUE", true), ("0", false), ("yes", false)] {
         let stage = Stage::new().await.set("OPENCODE_DISABLE_PROJECT_CONFIG", value.to_owned());
