@@ -23,6 +23,7 @@ pub(super) struct Section {
 /// That something is said about a server.
 pub(super) struct Mention {
     pub(super) name: String,
+    /// Or something that was meant to be; what it is called then is told when the entry is read.
     pub(super) has_tls: bool,
     /// In `mcp.servers`, where the next version of opencode has them.
     pub(super) is_nested: bool,
@@ -109,7 +110,7 @@ impl Reader<'_> {
                 .at(self.place(mcp, "mcp"))
                 .fix("Write an object of entries by name."));
         };
-        self.refuse_references(entries)?;
+        self.refuse_what_differs(entries)?;
         let kept = [around.start()..around.start() + 1, mcp.start()..mcp.end(), around.end() - 1..around.end()];
         let text = blanked(self.text, &kept);
         let file = File::parse(layer.path.clone(), Some(layer.folder.clone()), &text)?;
@@ -141,7 +142,8 @@ impl Reader<'_> {
         let mut has_tls = false;
         for setting in &entry.properties {
             let path = setting.name.as_str();
-            has_tls |= path == "tls" && !matches!(setting.value, Value::NullKeyword(_));
+            has_tls |= MEANS_TLS.contains(&path.to_ascii_lowercase().as_str())
+                && !matches!(setting.value, Value::NullKeyword(_));
             match &setting.value {
                 Value::Object(map) if !map.properties.is_empty() => {
                     let within = map.properties.iter();
@@ -153,7 +155,8 @@ impl Reader<'_> {
         Mention { name, has_tls, is_nested, keys }
     }
 
-    fn refuse_references(&self, object: &Object<'_>) -> Result<()> {
+    /// Refuses what opencode reads otherwise than others do.
+    fn refuse_what_differs(&self, object: &Object<'_>) -> Result<()> {
         let mut seen = HashSet::new();
         for property in &object.properties {
             self.refuse_reference(property)?;
@@ -165,7 +168,7 @@ impl Reader<'_> {
                     .fix("Keep one of them."));
             }
             if let Value::Object(inner) = &property.value {
-                self.refuse_references(inner)?;
+                self.refuse_what_differs(inner)?;
             }
         }
         Ok(())
@@ -191,6 +194,9 @@ impl Reader<'_> {
         1 + self.ends.partition_point(|end| *end < node.start())
     }
 }
+
+/// opencode knows none of these keys, and drops them: the entry would go out without its certificate.
+const MEANS_TLS: &[&str] = &["tls", "mtls", "cert", "key", "ca", "passphrase", "exec", "spiffe", "pkcs11module"];
 
 /// Whether this is an entry called `servers`, as opencode tells it from a map of them.
 fn is_entry(map: &Object<'_>) -> bool {

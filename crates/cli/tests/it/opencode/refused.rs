@@ -125,6 +125,21 @@ async fn whatever_it_would_run_send_or_load() {
 }
 
 #[tokio::test]
+async fn what_was_meant_to_be_tls_does_not_go_out_without_it() {
+    let stage = Stage::new().await;
+    for key in ["TLS", "mtls", "Tls"] {
+        stage.mine(&json!({ "type": "remote", "url": stage.server.url(), key: stage.tls() }));
+        assert!(stage.refused("config-unknown-key").await["fix"][0].to_string().contains("`tls`"), "{key}");
+    }
+    let mut entry = stage.tls();
+    entry["url"] = json!(stage.server.url());
+    stage.mine(&entry);
+    assert!(stage.refused("config-unknown-key").await["fix"][0].to_string().contains("within `tls`"));
+    assert_eq!(stage.resolved()["mcp"]["corp"]["command"][1], "connect");
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_link_makes_no_file_of_a_project_the_users() {
     let stage = Stage::new().await.with("OPENCODE_CONFIG", "link.json");
     stage.corp("clone/hidden.json", &stage.entry());
@@ -138,6 +153,7 @@ async fn a_link_makes_no_file_of_a_project_the_users() {
     stage.refused(UNTRUSTED).await;
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn nor_does_the_way_in_which_the_folder_is_named() {
     let stage = Stage::new().await;
@@ -250,9 +266,7 @@ async fn files_that_keep_anybody_waiting_are_refused() {
     stage.is_used().await;
 }
 
+#[cfg(unix)]
 fn link(stage: &Stage, to: &str, at: &str) {
-    #[cfg(unix)]
     std::os::unix::fs::symlink(stage.home().join(to), stage.home().join(at)).expect("a link");
-    #[cfg(windows)]
-    std::fs::copy(stage.home().join(to), stage.home().join(at)).expect("a copy");
 }
