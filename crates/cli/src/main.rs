@@ -43,6 +43,10 @@ enum Command {
     List(entries::ListArgs),
     /// Remove a server from your configuration.
     Remove(entries::RemoveArgs),
+    /// Put servers of the configuration into the files of hosts: opencode, Claude Code, Codex, Gemini CLI and more.
+    Install(Box<hosts::InstallArgs>),
+    /// Take them out of the file of a host.
+    Uninstall(hosts::UninstallArgs),
     /// Find out what is wrong with an entry or a server, and what to do: every step of the way, one at a time.
     Doctor(Box<doctor::DoctorArgs>),
     /// Make certificates for development, and look at any certificate or key.
@@ -72,6 +76,8 @@ fn main() -> ExitCode {
         Command::Add(args) => args.json,
         Command::List(args) => args.json,
         Command::Remove(args) => args.json,
+        Command::Install(args) => args.json,
+        Command::Uninstall(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Explain(args) => args.json,
         Command::Trust(args) => args.json,
@@ -97,6 +103,8 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
         Command::Add(args) => return entries::add(*args),
         Command::List(args) => entries::list(&args)?,
         Command::Remove(args) => entries::remove(&args)?,
+        Command::Install(args) => return hosts::install(&args),
+        Command::Uninstall(args) => return hosts::uninstall(&args),
         Command::Doctor(args) => return doctor::run(*args),
         Command::Certs(args) => certs::run(args)?,
         Command::Demo(args) => on_runtime(demo::run(args))?,

@@ -15,7 +15,6 @@ use zeroize::Zeroizing;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "only JSON is written so far")]
 pub(crate) enum Format {
     /// JSON with comments.
     Jsonc,
@@ -23,7 +22,6 @@ pub(crate) enum Format {
     Yaml,
 }
 
-#[allow(dead_code, reason = "only JSON is written so far")]
 impl Format {
     /// Reads a text; one with nothing in it is an empty map.
     pub(crate) fn parse(self, text: &str) -> Result<Box<dyn Document>, Trouble> {

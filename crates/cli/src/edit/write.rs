@@ -16,6 +16,8 @@ pub(crate) struct Target {
     real: PathBuf,
     /// Nothing when there is no file yet.
     before: Option<Zeroizing<Vec<u8>>>,
+    /// What else could be done than to let us write it.
+    or_else: &'static str,
 }
 
 impl Target {
@@ -24,11 +26,23 @@ impl Target {
     /// # Errors
     /// `config-unreadable`.
     pub(crate) fn read(path: &Path) -> Result<Self> {
+        Self::opened(path, ", or name another file with --config.")
+    }
+
+    /// The same for the file of a host, which is where it is.
+    ///
+    /// # Errors
+    /// `config-unreadable`.
+    pub(crate) fn of_host(path: &Path) -> Result<Self> {
+        Self::opened(path, ".")
+    }
+
+    fn opened(path: &Path, or_else: &'static str) -> Result<Self> {
         let unreadable = |error: &io::Error| {
             Failure::new(Code::ConfigUnreadable, "The configuration file cannot be read")
                 .at(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string())
                 .because_of(error)
-                .fix("Let your user read it, or name another file with --config.")
+                .fix(format!("Let your user read it{or_else}"))
         };
         let path = std::path::absolute(path).map_err(|error| unreadable(&error))?;
         let real = followed(&path);
@@ -37,14 +51,14 @@ impl Target {
             return Err(Failure::new(Code::ConfigUnreadable, "What is to be changed is no file")
                 .at(path.display().to_string())
                 .because("It is a folder, a pipe or a device.")
-                .fix("Name a file with --config."));
+                .fix(format!("Put a file in its place{or_else}")));
         }
         let before = match read_file(&real) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(&error)),
         };
-        Ok(Self { path, real, before })
+        Ok(Self { path, real, before, or_else })
     }
 
     /// The path as it was named, absolute.
@@ -80,7 +94,7 @@ impl Target {
                 .at(self.real.display().to_string())
                 .because_of(error)
                 .because("It was not changed.")
-                .fix("Let your user write it and its folder, or name another file with --config.")
+                .fix(format!("Let your user write it and its folder{}", self.or_else))
         };
         let folder = self.real.parent().unwrap_or(Path::new("/"));
         make_folder(folder).map_err(|error| unwritable(&error))?;

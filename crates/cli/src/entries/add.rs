@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 
-use mcp_mtls_core::config::{Draft, Entry, EntrySettings, File, Unset, Value, forbid_programs, read_file, schema};
+use mcp_mtls_core::config::{Draft, Entry, EntrySettings, File, Value, Variable, forbid_programs, read_file, schema};
 use mcp_mtls_core::doctor::{Report, Stage, examine};
 use mcp_mtls_core::error::{Code, Failure, Result, plain as plain_words, printable};
 use mcp_mtls_core::identity::Identity;
@@ -15,6 +15,7 @@ use super::{Configuration, in_file, preview, view};
 use crate::edit::Document as _;
 use crate::edit::jsonc::plain;
 use crate::edit::write::Target;
+use crate::hosts::{self, Chosen, Installed};
 use crate::{render, stdio};
 
 #[derive(clap::Args)]
@@ -45,6 +46,10 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     force: bool,
 
+    /// Put it into the files of these hosts, too: see `mcp-mtls install`.
+    #[arg(long, value_name = "HOST[,HOST]")]
+    install: Option<String>,
+
     /// With --from: let it run the programs, load the libraries and send the files and variables that it names,
     /// without a question.
     #[arg(long)]
@@ -70,6 +75,15 @@ pub(super) struct Added {
     /// What there is to say besides.
     pub(super) notes: Vec<String>,
     pub(super) found: Found,
+    /// What became of it in hosts.
+    pub(super) installed: Option<Result<Installed>>,
+}
+
+impl Added {
+    /// Whether all of it could be done: the entry stays where a host cannot have it.
+    fn is_whole(&self) -> bool {
+        self.installed.as_ref().is_none_or(|installed| installed.as_ref().is_ok_and(Installed::is_whole))
+    }
 }
 
 /// What a look at it has shown.
@@ -87,15 +101,18 @@ pub(crate) fn run(args: AddArgs) -> Result<ExitCode> {
     let (text, status) = match added(args) {
         Err(failure) if as_json => (render::failure_json_text(&failure), crate::status(failure.code())),
         Err(failure) => return Err(failure),
-        Ok(added) if as_json => (render::json_text(&view::added_json(&added)), 0),
-        Ok(added) => (view::added(&added, paint), 0),
+        Ok(added) => {
+            let text = if as_json { render::json_text(&view::added_json(&added)) } else { view::added(&added, paint) };
+            (text, u8::from(!added.is_whole()))
+        }
     };
     render::answer_on(&mut output, &text);
     Ok(ExitCode::from(status))
 }
 
 fn added(args: AddArgs) -> Result<Added> {
-    let AddArgs { name, url, from, config, offline, force, yes, json: _, settings } = args;
+    let AddArgs { name, url, from, config, offline, force, install, yes, json: _, settings } = args;
+    let hosts = install.as_deref().map(Chosen::read).transpose()?;
     if yes && from.is_none() {
         // The parser takes the URL for a reason to need no --from.
         return Err(Failure::new(Code::UsageInvalid, "--yes is for an entry that --from takes from elsewhere")
@@ -138,7 +155,8 @@ fn added(args: AddArgs) -> Result<Added> {
     notes.extend(write_schema(&configuration));
     let file = configuration.target.path().to_owned();
     let config = config.map(|_| file.clone());
-    Ok(Added { name, file, config, backup, replaced: there.is_some(), draft, notes, found })
+    let installed = hosts.map(|hosts| hosts::added(&hosts, &name, &file));
+    Ok(Added { name, file, config, backup, replaced: there.is_some(), draft, notes, found, installed })
 }
 
 /// Names are written into the files of hosts and given as arguments, so they are what all of these take.
@@ -263,8 +281,7 @@ fn change(configuration: &mut Configuration, path: &[&str; 2], draft: &Draft, is
 fn tried(entry: &Entry, draft: &Draft, offline: bool) -> Result<Found> {
     let mut found = None;
     // Many have their tokens in the environment of the host alone.
-    let unset: &[Unset] = if offline { &draft.unset } else { &[] };
-    let entry = &entry.clone().without_headers_of(unset);
+    let entry = &if offline { entry.clone().without_headers_of_unset(draft) } else { entry.clone() };
     crate::on_runtime(async {
         // Signals are heeded before anything is opened: that may run programs, which must not outlive us.
         let mut stopped = pin!(stdio::stop()?);
@@ -277,16 +294,16 @@ fn tried(entry: &Entry, draft: &Draft, offline: bool) -> Result<Found> {
         }
         Ok(())
     })
-    .map_err(|failure| match draft.unset.first() {
+    .map_err(|failure| match draft.unset().next() {
         Some(unset) if failure.code() == Code::ReferenceUnresolved => {
-            failure.fix(format!("Or set {} for this command, too.", unset.variable))
+            failure.fix(format!("Or set {} for this command, too.", unset.name))
         }
         _ => failure,
     })?;
     if let Some(Found::Identity(_, notes)) = &mut found {
         let told =
-            |unset: &Unset| format!("{}: {} is not set here; the host must set it", unset.setting, unset.variable);
-        notes.extend(unset.iter().map(told));
+            |unset: &Variable| format!("{}: {} is not set here; the host must set it", unset.setting, unset.name);
+        notes.extend(draft.unset().map(told));
     }
     found.ok_or_else(|| Failure::new(Code::SystemFailed, "The entry could not be tried"))
 }

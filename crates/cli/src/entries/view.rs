@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::add::{Added, Found};
 use super::list::{Row, State};
+use crate::hosts::Installed;
 use crate::render::{self, Ink, Paint};
 
 /// What was found, then what was written.
@@ -36,8 +37,17 @@ pub(super) fn added(added: &Added, paint: Paint) -> String {
     let done = format!("{verb} {} in {}.", added.name, added.file.display());
     lines.push(paint.ink(Ink::Good, &done).into_owned());
     lines.extend(added.backup.as_deref().map(backup));
-    lines.push("A host runs it as:".to_owned());
-    lines.push(render::command_line(&command(added), 2));
+    match &added.installed {
+        None => {
+            lines.push("A host runs it as:".to_owned());
+            lines.push(render::command_line(&command(added), 2));
+        }
+        Some(Ok(installed)) => lines.extend([String::new(), installed.text(paint)]),
+        Some(Err(failure)) => {
+            lines.push("The hosts were not changed:".to_owned());
+            lines.push(render::failure_within("error", Ink::Bad, failure, 2, paint));
+        }
+    }
     lines.join("\n")
 }
 
@@ -90,6 +100,8 @@ pub(super) fn added_json(added: &Added) -> serde_json::Value {
         "notes": notes.iter().chain(&added.notes).collect::<Vec<_>>(),
         "certificate": identity,
         "report": report,
+        "installed": added.installed.as_ref().and_then(|installed| installed.as_ref().ok()).map(Installed::json),
+        "installFailure": added.installed.as_ref().and_then(|installed| installed.as_ref().err()),
     })
 }
 

@@ -1,3 +1,70 @@
-//! What is known of hosts.
+//! Hosts: entries of ours in their files (`install`, `uninstall`), and what `opencode` has in its own.
 
+mod change;
+mod file;
+mod host;
+mod install;
+mod list;
+mod notes;
 pub(crate) mod opencode;
+mod place;
+mod plan;
+mod program;
+mod rows;
+mod shape;
+mod view;
+
+use std::path::{Path, PathBuf};
+
+use mcp_mtls_core::error::{Code, Failure, Result, plain};
+
+use file::Scope;
+use host::Host;
+use rows::HOSTS;
+
+pub(crate) use install::{InstallArgs, Installed, UninstallArgs, added, install, uninstall};
+
+/// The hosts of these names, with commas between them.
+pub(crate) struct Chosen(Vec<&'static Host>);
+
+impl Chosen {
+    pub(crate) fn read(names: &str) -> Result<Self> {
+        let mut hosts: Vec<&'static Host> = Vec::new();
+        for name in names.split(',').map(str::trim) {
+            let host = rows::find(name).ok_or_else(|| unknown(name))?;
+            if !hosts.iter().any(|other| other.id == host.id) {
+                hosts.push(host);
+            }
+        }
+        Ok(Self(hosts))
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    let failure = Failure::new(Code::UsageInvalid, format!("There is no host `{}`", plain(name)));
+    let names = HOSTS.iter().flat_map(|host| host.aliases.iter().copied().chain([host.id]));
+    let near = names.map(|near| (strsim::damerau_levenshtein(&name.to_lowercase(), near), near)).min();
+    match near {
+        Some((distance, near)) if distance <= 2 => failure.fix(format!("Did you mean `{near}`?")),
+        _ => {
+            let ids: Vec<_> = HOSTS.iter().map(|host| host.id).collect();
+            failure.because(format!("The hosts are {}.", ids.join(", "))).fix("Name one of these.")
+        }
+    }
+}
+
+/// The folder of the project, if one is meant.
+fn scope(project: Option<&Path>) -> Result<Scope> {
+    let Some(folder) = project else { return Ok(Scope::User) };
+    match std::path::absolute(folder) {
+        Ok(folder) if folder.is_dir() => Ok(Scope::Project(plain_path(&folder))),
+        _ => Err(Failure::new(Code::UsageInvalid, "There is no such folder")
+            .at(folder.display().to_string())
+            .fix("Name the folder of the project with --project=DIR.")),
+    }
+}
+
+/// The path without the `.` in it.
+fn plain_path(path: &Path) -> PathBuf {
+    path.components().collect()
+}

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::arguments::{refuse_key, refuse_pin};
+use super::endpoint::{NO_PROXY_VARIABLES, PROXY_VARIABLES};
 use super::material::{is_on_token, refer_in_uri};
 use super::origin::Origin;
 use super::reference::{Part, parse};
+use super::spiffe;
 use super::{Entry, EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
@@ -41,18 +43,20 @@ pub struct Draft {
     pub programs: Vec<Started>,
     /// What only such a reference may bring in, where there are no programs.
     pub may_load: Vec<Started>,
-    /// The variables that it needs and that are not set here.
-    pub unset: Vec<Unset>,
+    /// The variables that it needs, each as often as it does, and those that are set here and count unasked.
+    pub variables: Vec<Variable>,
 }
 
-/// A variable that a setting refers to and that is not set.
+/// A variable of the environment that a setting needs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Unset {
-    /// The setting, as in `headers.Authorization`.
+pub struct Variable {
+    /// The setting that refers to it, or would replace it: `headers.Authorization`.
     pub setting: String,
     /// Its name.
-    pub variable: String,
+    pub name: String,
+    /// Whether it is set here.
+    pub is_set: bool,
 }
 
 /// A path that was relative to another folder.
@@ -99,23 +103,32 @@ impl Entry {
             moved: Vec::new(),
             programs: Vec::new(),
             hidden: Vec::new(),
-            unset: Vec::new(),
+            variables: Vec::new(),
         };
         let entry = writer.settings(&self.settings)?;
-        let Writer { moved, mut programs, hidden: mut may_load, unset, .. } = writer;
+        writer.unasked(&self.settings);
+        let Writer { moved, mut programs, hidden: mut may_load, variables, .. } = writer;
         // Whoever agrees to some has agreed to all that may be: they are told, too.
         if !programs.is_empty() {
             programs.append(&mut may_load);
         }
-        Ok(Draft { entry, moved, programs, may_load, unset })
+        Ok(Draft { entry, moved, programs, may_load, variables })
+    }
+}
+
+impl Draft {
+    /// The variables that it needs and that are not set here.
+    pub fn unset(&self) -> impl Iterator<Item = &Variable> {
+        self.variables.iter().filter(|variable| !variable.is_set)
     }
 }
 
 impl Entry {
-    /// The entry without the headers that need one of these variables, to be looked at where the host has not set them.
+    /// The entry without the headers that need a variable that is not set here, to be looked at where the host has not
+    /// set it.
     #[must_use]
-    pub fn without_headers_of(mut self, unset: &[Unset]) -> Self {
-        let needs = |name: &str| unset.iter().any(|unset| unset.setting == format!("headers.{name}"));
+    pub fn without_headers_of_unset(mut self, draft: &Draft) -> Self {
+        let needs = |name: &str| draft.unset().any(|unset| unset.setting == format!("headers.{name}"));
         if let Some(headers) = &mut self.settings.headers {
             headers.retain(|header| !needs(&header.name));
         }
@@ -124,7 +137,7 @@ impl Entry {
 }
 
 struct Writer<'a> {
-    unset: Vec<Unset>,
+    variables: Vec<Variable>,
     entry: &'a Entry,
     /// What relative paths in flags are relative to.
     here: &'a Path,
@@ -150,6 +163,29 @@ impl Writer<'_> {
         put(&mut keys, "proxy", self.text("proxy", proxy.as_ref())?);
         put(&mut keys, "tls", tls.as_ref().map(|tls| self.tls(tls)).transpose()?);
         Ok(Value::Map(keys))
+    }
+
+    fn needs(&mut self, setting: &str, name: &str) {
+        let is_set = std::env::var_os(name).is_some();
+        self.variables.push(Variable { setting: setting.to_owned(), name: name.to_owned(), is_set });
+    }
+
+    /// The variables that count although no setting names them.
+    fn unasked(&mut self, settings: &EntrySettings) {
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if settings.proxy.is_none() {
+            let names = PROXY_VARIABLES.iter().chain(&NO_PROXY_VARIABLES);
+            names.copied().filter(is_set).for_each(|name| self.needs("proxy", name));
+        }
+        let tls = settings.tls.as_ref();
+        let workload = tls.and_then(|tls| tls.spiffe.as_ref());
+        if workload.is_some_and(|spiffe| spiffe.socket.is_none()) {
+            self.needs("tls.spiffe.socket", spiffe::VARIABLE);
+        }
+        if workload.is_none() && tls.is_none_or(|tls| tls.ca.is_none() || tls.system_roots == Some(true)) {
+            // Where the system's roots are is read from these.
+            ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter(is_set).for_each(|name| self.needs("tls.ca", name));
+        }
     }
 
     fn headers(&mut self, headers: &[Header]) -> Result<Value> {
@@ -274,9 +310,7 @@ impl Writer<'_> {
                 Part::Literal(text) if at == 0 && is_path => self.absolute(setting, text, &origin)?,
                 Part::Literal(text) => text.to_owned(),
                 Part::Env(name) => {
-                    if std::env::var_os(name).is_none() {
-                        self.unset.push(Unset { setting: setting.to_owned(), variable: name.to_owned() });
-                    }
+                    self.needs(setting, name);
                     format!("{{env:{name}}}")
                 }
                 Part::File(path) => format!("{{file:{}}}", self.absolute(setting, path, &origin)?),

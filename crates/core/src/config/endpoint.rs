@@ -213,12 +213,12 @@ impl Entry {
         if is_loopback(url) {
             return Ok(ProxySettings::default());
         }
-        let proxy = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].into_iter().find_map(|name| {
+        let proxy = PROXY_VARIABLES.into_iter().find_map(|name| {
             // What is not UTF-8 cannot be used as it is; it is refused later, and not passed over.
             let value = env::var_os(name).filter(|value| !value.is_empty())?.to_string_lossy().into_owned();
             Some((Secret::new(value), Origin::Variable(name.to_owned())))
         });
-        let except = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).ok();
+        let except = NO_PROXY_VARIABLES.into_iter().find_map(|name| env::var(name).ok());
         Ok(ProxySettings { proxy, except })
     }
 }
@@ -264,4 +264,7 @@ const OURS: [&str; 13] = [
 ];
 
 /// Hosts give up after 15 to 30 s, and then our explanation would be lost.
+/// The variables that name a proxy, and what is reached without it; the first that is set counts.
+pub(super) const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+pub(super) const NO_PROXY_VARIABLES: [&str; 2] = ["no_proxy", "NO_PROXY"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

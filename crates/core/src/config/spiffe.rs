@@ -137,4 +137,4 @@ impl Entry {
 }
 
 /// The variable by which agents tell their socket (SPIFFE Workload Endpoint, section 4).
-const VARIABLE: &str = "SPIFFE_ENDPOINT_SOCKET";
+pub(super) const VARIABLE: &str = "SPIFFE_ENDPOINT_SOCKET";

@@ -12,6 +12,9 @@ mod removed;
 #[cfg(unix)]
 mod unasked;
 
+#[cfg(unix)]
+pub(crate) use asked::terminal;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -67,6 +67,35 @@ fn every_setting_is_written_as_it_was() {
 }
 
 #[test]
+fn the_variables_that_an_entry_needs_are_known() {
+    let needs = |value: &serde_json::Value| -> Vec<(String, String)> {
+        let draft = entry(value).draft().unwrap();
+        let named = draft.variables.iter().filter(|variable| variable.name.starts_with("MCP_MTLS_SURELY"));
+        assert!(named.clone().all(|variable| !variable.is_set));
+        assert!(draft.unset().count() >= named.clone().count());
+        named.map(|variable| (variable.setting.clone(), variable.name.clone())).collect()
+    };
+    let twice = json!({
+        "url": "https://{env:MCP_MTLS_SURELY_A}/", "headers": { "X-A": "b ${MCP_MTLS_SURELY_B} {env:MCP_MTLS_SURELY_A}" },
+        "tls": { "cert": "/{env:MCP_MTLS_SURELY_C}.pem", "exec": ["a", "{env:MCP_MTLS_SURELY_D}"] },
+    });
+    let expected = [("url", "A"), ("headers.X-A", "B"), ("headers.X-A", "A"), ("tls.cert", "C"), ("tls.exec", "D")];
+    let expected = expected.map(|(setting, name)| (setting.to_owned(), format!("MCP_MTLS_SURELY_{name}")));
+    assert_eq!(needs(&twice), expected);
+    assert_eq!(needs(&json!({ "url": "https://a.example/" })), []);
+    // Those that no setting names.
+    let home =
+        entry(&json!({ "url": "https://a.example/", "tls": { "ca": "/a", "cert": "{env:HOME}" } })).draft().unwrap();
+    assert!(home.variables.iter().any(|variable| variable.name == "HOME"));
+    let unasked = |value: &serde_json::Value| {
+        let draft = entry(value).draft().unwrap();
+        draft.variables.iter().any(|variable| variable.name == "SPIFFE_ENDPOINT_SOCKET")
+    };
+    assert!(unasked(&json!({ "tls": { "spiffe": {} } })));
+    assert!(!unasked(&json!({ "tls": { "spiffe": { "socket": "unix:///s" } } })) && !unasked(&json!({ "tls": {} })));
+}
+
+#[test]
 fn relative_paths_are_those_of_where_they_were_written() {
     let draft = entry(&json!({
         "url": "https://a.example/", "headers": { "X-A": "./b ${C} {file:d}{command:./e f}{command:g ./h}" },

@@ -1,0 +1,264 @@
+//! What is to change in the files of a host, worked out before anything is written.
+
+use std::path::PathBuf;
+
+use mcp_mtls_core::config::Value;
+use mcp_mtls_core::error::{Code, Failure, Result, plain as words};
+
+use super::change;
+use super::file::{Opened, Scope, open};
+use super::host::Host;
+use super::place::Surroundings;
+use super::shape::{Run, WhenThere, whole};
+use crate::edit::Format;
+use crate::edit::jsonc::plain;
+
+/// A host, and what is to become of its files.
+pub(super) struct Plan {
+    pub(super) host: &'static Host,
+    /// The files that it reads, in that order; nothing where it is not written, or could not be read.
+    pub(super) files: Vec<Opened>,
+    pub(super) entries: Vec<Outcome>,
+    /// What is to be put into a file by hand.
+    pub(super) snippet: Option<Snippet>,
+    /// What deserves a word.
+    pub(super) notes: Vec<String>,
+    /// Why nothing can be done at all.
+    pub(super) failure: Option<Failure>,
+}
+
+pub(super) struct Outcome {
+    pub(super) name: String,
+    pub(super) what: What,
+    /// Which of the files.
+    pub(super) file: usize,
+    /// What changes in it.
+    pub(super) lines: Vec<String>,
+}
+
+pub(super) enum What {
+    Add,
+    Update,
+    Replace,
+    Same,
+    Remove,
+    Failed(Failure),
+}
+
+pub(super) struct Snippet {
+    /// None where nobody knows the file.
+    pub(super) file: Option<PathBuf>,
+    pub(super) text: String,
+}
+
+impl Plan {
+    pub(super) fn new(host: &'static Host) -> Self {
+        Self { host, files: Vec::new(), entries: Vec::new(), snippet: None, notes: Vec::new(), failure: None }
+    }
+
+    /// Puts these entries into the files of the host, or into a text to be copied.
+    pub(super) fn install(
+        host: &'static Host,
+        scope: &Scope,
+        around: &Surroundings,
+        runs: &[Run],
+        force: bool,
+    ) -> Self {
+        let mut plan = Self::new(host);
+        if let Err(failure) = plan.fill(scope, around, runs, force) {
+            plan.failure = Some(failure);
+        }
+        plan
+    }
+
+    fn fill(&mut self, scope: &Scope, around: &Surroundings, runs: &[Run], force: bool) -> Result<()> {
+        let host = self.host;
+        if !host.is_written {
+            self.snippet = Some(snippet(host, scope, around, &runs.iter().collect::<Vec<_>>())?);
+            return Ok(());
+        }
+        self.files = open(host, scope, around)?;
+        let mut by_hand = Vec::new();
+        for run in runs {
+            let file = self.file_of(&run.name);
+            let before = self.files.get(file).map(|file| (file.document.text().to_owned(), file.changed));
+            let done = self.put(file, run, force);
+            if let (Err(failure), Some(file), Some((text, changed))) = (&done, self.files.get_mut(file), before) {
+                // One half of an entry is no entry.
+                file.restore(host, &text, changed)?;
+                by_hand.extend((failure.code() == Code::FileUnwritable).then_some(run));
+            }
+            self.entries.push(Outcome::of(&run.name, file, done));
+        }
+        if !by_hand.is_empty() {
+            self.snippet = Some(snippet(host, scope, around, &by_hand)?);
+        }
+        Ok(())
+    }
+
+    /// The file in which the entry is, or would be: what is read last counts.
+    fn file_of(&self, name: &str) -> usize {
+        let last = self.files.len().saturating_sub(1);
+        self.files.iter().rposition(|file| self.host.entry(file, name).is_some()).unwrap_or(last)
+    }
+
+    fn put(&mut self, at: usize, run: &Run, force: bool) -> Result<(What, Vec<String>)> {
+        let host = self.host;
+        host.check_name(&run.name)?;
+        let mut others = self.files.iter().enumerate().filter(|(other, _)| *other != at);
+        // Hosts with several files merge what they find.
+        let other =
+            others.find(|(_, file)| host.entry(file, &run.name).is_some_and(|entry| !host.found(&entry).is_ours()));
+        if let Some((_, other)) = other {
+            return Err(host.taken(other, run).fix("Remove one of the two: the host would mix them."));
+        }
+        let Some(file) = self.files.get_mut(at) else { return Err(Failure::new(Code::SystemFailed, "No file")) };
+        let found = host.entry(file, &run.name);
+        let pieces = host.pieces(run, found.as_ref());
+        let path = host.path(&run.name);
+        let Some(entry) = found else {
+            let lines = file.set(host, &path, &whole(pieces))?;
+            return Ok((What::Add, lines));
+        };
+        if !host.found(&entry).is_ours() {
+            if !force {
+                return Err(host.taken(file, run).fix("Replace it with --force, or give yours another name."));
+            }
+            let value = whole(pieces);
+            file.set(host, &path, &value)?;
+            // What stood there may hold secrets of others.
+            let mut lines = vec![format!("- (what stood there as {})", words(&run.name))];
+            lines.extend(change::lines("", &alone(host.format, &path, &value)?));
+            return Ok((What::Replace, lines));
+        }
+        let mut lines = Vec::new();
+        for piece in pieces {
+            let path: Vec<_> = path.iter().copied().chain(piece.path.iter().map(String::as_str)).collect();
+            let stays = match (piece.when_there, file.document.get(&path)) {
+                (WhenThere::New, _) | (WhenThere::Theirs, Some(_)) => true,
+                (WhenThere::Ours, Some(there)) => there == plain(&piece.value),
+                (_, None) => false,
+            };
+            if !stays {
+                lines.extend(file.set(host, &path, &piece.value)?);
+            }
+        }
+        let off =
+            [("enabled", false), ("disabled", true)].iter().any(|(key, off)| entry.get(key) == Some(&(*off).into()));
+        if off {
+            self.notes.push(format!("{} is switched off in {}, and stays so", words(&run.name), host.title));
+        }
+        Ok((if lines.is_empty() { What::Same } else { What::Update }, lines))
+    }
+
+    /// Takes what is ours out of the files of the host: these entries, or all.
+    pub(super) fn uninstall(host: &'static Host, scope: &Scope, around: &Surroundings, names: &[String]) -> Self {
+        let mut plan = Self::new(host);
+        match open(host, scope, around) {
+            Ok(files) => plan.files = files,
+            Err(failure) => plan.failure = Some(failure),
+        }
+        let mut wanted: Vec<(usize, String)> = Vec::new();
+        for (at, file) in plan.files.iter().enumerate() {
+            wanted.extend(host.ours(file).into_iter().map(|name| (at, name)));
+        }
+        if !names.is_empty() {
+            wanted.retain(|(_, name)| names.contains(name));
+            let missing = names.iter().filter(|name| !wanted.iter().any(|(_, there)| there == *name));
+            let failures: Vec<_> = missing.map(|name| (name.clone(), plan.not_ours(name))).collect();
+            if plan.failure.is_none() {
+                plan.entries.extend(failures.into_iter().map(|(name, failure)| Outcome::of(&name, 0, Err(failure))));
+            }
+        }
+        for (at, name) in wanted {
+            let Some(file) = plan.files.get_mut(at) else { continue };
+            if !host.is_written {
+                let (keys, file) = (host.keys.join("."), file.told());
+                plan.notes.push(format!("{} is under `{keys}` in {file}: remove it there", words(&name)));
+                continue;
+            }
+            let done = file.remove(host, &host.path(&name)).map(|lines| (What::Remove, lines));
+            plan.entries.push(Outcome::of(&name, at, done));
+        }
+        plan
+    }
+
+    fn not_ours(&self, name: &str) -> Failure {
+        let (host, told) = (self.host, words(name));
+        if let Some(file) = self.files.iter().rfind(|file| host.entry(file, name).is_some()) {
+            let what = format!("The entry `{told}` of {} is not of mcp-mtls", host.title);
+            return Failure::new(Code::ConfigConflict, what)
+                .at(host.told(file, name))
+                .because("It stays as it is.")
+                .fix(format!("Remove it in {} itself.", host.title));
+        }
+        let failure = Failure::new(Code::ConfigNoSuchEntry, format!("{} has no entry `{told}`", host.title));
+        let failure = self.files.iter().fold(failure, |failure, file| failure.at(file.told()));
+        failure.fix("`mcp-mtls install --list` tells what there is.")
+    }
+
+    /// Writes what has changed. A file that cannot be written fails for all its entries, and for nothing else.
+    pub(super) fn write(&mut self) {
+        for (at, file) in self.files.iter_mut().enumerate() {
+            if !file.changed {
+                continue;
+            }
+            match file.target.replace(file.document.text()) {
+                Ok(backup) => file.backup = backup,
+                Err(failure) => {
+                    let own = self.entries.iter_mut().filter(|entry| entry.file == at && entry.changes());
+                    own.for_each(|entry| entry.what = What::Failed(failure.clone()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
+        let entries = self.entries.iter().filter_map(|entry| match &entry.what {
+            What::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        self.failure.iter().chain(entries)
+    }
+
+    pub(super) fn changes(&self) -> bool {
+        self.entries.iter().any(Outcome::changes)
+    }
+}
+
+impl Outcome {
+    fn of(name: &str, file: usize, done: Result<(What, Vec<String>)>) -> Self {
+        let (what, lines) = done.unwrap_or_else(|failure| (What::Failed(failure), Vec::new()));
+        Self { name: name.to_owned(), what, file, lines }
+    }
+
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self.what, What::Same | What::Failed(_))
+    }
+}
+
+fn snippet(host: &Host, scope: &Scope, around: &Surroundings, runs: &[&Run]) -> Result<Snippet> {
+    for run in runs {
+        host.check_name(&run.name)?;
+    }
+    let scope = match (scope, &host.user) {
+        (Scope::User, None) => &Scope::Project(PathBuf::new()),
+        (scope, _) => scope,
+    };
+    let file = host.file(scope, around)?;
+    let value = |run: &&Run| whole(host.pieces(run, None));
+    let value = if host.shape.in_list {
+        Value::List(runs.iter().map(value).collect())
+    } else {
+        Value::Map(runs.iter().map(|run| (run.name.clone(), value(run))).collect())
+    };
+    Ok(Snippet { file, text: alone(host.format, host.keys, &value)? })
+}
+
+/// A text with nothing but this value.
+fn alone(format: Format, path: &[&str], value: &Value) -> Result<String> {
+    let strange = |_| Failure::new(Code::SystemFailed, "The entry cannot be put into words");
+    let mut document = format.parse("").map_err(strange)?;
+    document.set(path, value).map_err(strange)?;
+    Ok(document.text().to_owned())
+}

@@ -1,0 +1,145 @@
+//! An entry of ours that is not what it should be, and what is hers in it.
+
+use super::{Home, parsed};
+
+#[test]
+fn only_what_is_ours_in_an_entry_is_changed() {
+    let home = Home::new().with("HTTPS_PROXY", "http://u:hunter2@proxy.example:8080");
+    let before = r#"# mine
+[mcp_servers.corp]
+command = "/old/bin/mcp-mtls" # was here
+args = ["connect", "corp"]
+env_vars = ["MINE", { name = "MORE", source = "local" }]
+env = { TOKEN = "hunter2" }
+startup_timeout_sec = 7
+enabled_tools = ["echo"]
+"#;
+    home.has(".codex/config.toml", before);
+    let dry = home.told(&["install", "codex", "--dry-run"]);
+    assert!(!dry.contains("hunter2") && dry.contains("- …/old/bin/mcp-mtls…"), "{dry}");
+    home.told(&["install", "codex"]);
+    let program = home.path("bin/mcp-mtls");
+    let after = before
+        .replace("/old/bin/mcp-mtls", &program.to_string_lossy())
+        .replace(r#""corp"]"#, &format!(r#""corp", "--config", "{}"]"#, home.path(super::CONFIG).to_string_lossy()))
+        // The token that she has written stays, and needs no name.
+        .replace(r#""local" }]"#, r#""local" }, "HTTPS_PROXY"]"#);
+    assert_eq!(home.text(".codex/config.toml"), after);
+    let again = home.told(&["install", "codex"]);
+    assert!(again.contains("nothing to change"), "{again}");
+}
+
+#[test]
+fn what_the_user_has_added_stays() {
+    let home = Home::new();
+    home.told(&["install", "copilot,gemini"]);
+    let gemini = home.text(".gemini/settings.json").replace(r#""$TOKEN""#, r#""a value of hers", "MORE": "1""#);
+    home.has(".gemini/settings.json", &gemini);
+    assert!(home.told(&["install", "gemini"]).contains("nothing to change"));
+    assert_eq!(home.text(".gemini/settings.json"), gemini);
+    let file = ".copilot/mcp-config.json";
+    let mine = home.text(file).replace(r#"["*"]"#, r#"["echo"]"#);
+    let mine = mine.replace("\"type\": \"local\"", "\"type\": \"local\", // hers\n      \"disabled\": true");
+    home.has(file, &mine);
+    let told = home.told(&["install", "copilot"]);
+    assert!(told.contains("nothing to change") && told.contains("switched off"), "{told}");
+    assert_eq!(home.text(file), mine);
+    home.has(file, &mine.replace("\"connect\"", "\"connect\", \"--old\""));
+    let json = parsed(&home.told(&["install", "copilot", "--json"]));
+    assert_eq!(json["hosts"][0]["entries"][0]["state"], "updated", "{json}");
+    assert_eq!(home.text(file), mine);
+}
+
+#[test]
+fn opencode_is_written_where_it_reads_last() {
+    for (there, written) in [
+        (&["opencode.json"][..], "opencode.json"),
+        (&["opencode.json", "opencode.jsonc"], "opencode.jsonc"),
+        (&["config.json"], "config.json"),
+        (&[], "opencode.jsonc"),
+    ] {
+        let home = Home::new().with("XDG_CONFIG_HOME", "");
+        for name in there {
+            home.has(&format!(".config/opencode/{name}"), "{ \"theme\": \"dark\" }\n");
+        }
+        home.told(&["install", "opencode"]);
+        for name in home.files().iter().filter(|name| !name.ends_with("-backup")) {
+            assert_eq!(home.text(name).contains("corp"), name.ends_with(&format!("/{written}")), "{there:?}: {name}");
+        }
+    }
+    // The one that has the entry already is changed, wherever it is.
+    let home = Home::new();
+    home.told(&["install", "opencode"]);
+    std::fs::rename(home.path(".config/opencode/opencode.jsonc"), home.path(".config/opencode/opencode.json"))
+        .expect("moved");
+    home.has(".config/opencode/opencode.jsonc", "{}\n");
+    assert!(home.told(&["install", "opencode"]).contains("opencode.json as it should be"));
+    assert_eq!(home.text(".config/opencode/opencode.jsonc"), "{}\n");
+    // Of two that are ours, the one that counts is changed.
+    let (first, last) = (".config/opencode/opencode.json", ".config/opencode/opencode.jsonc");
+    let ours = r#"{ "mcp": { "corp": { "type": "local", "command": ["/old/mcp-mtls", "connect", "corp"] } } }"#;
+    home.has(first, ours);
+    home.has(last, ours);
+    home.told(&["install", "opencode"]);
+    assert!(home.text(first) == ours && home.text(last).contains("--config"), "{}", home.text(last));
+    // What is not ours in the one is mixed with what is ours in the other.
+    let theirs = r#"{ "mcp": { "corp": { "type": "remote", "url": "https://mcp.corp.example/mcp" } } }"#;
+    for (file, other) in [(first, last), (last, first)] {
+        home.has(file, theirs);
+        home.has(other, ours);
+        let refused = home.refused(1, &["install", "opencode"]);
+        assert!(refused.contains(&format!("{file}, mcp.corp")), "{refused}");
+        assert!(refused.contains("by itself, without the certificate"), "{refused}");
+        assert!(home.text(file) == theirs && home.text(other) == ours);
+    }
+    home.has(first, theirs);
+    home.has(last, ours);
+    let refused = home.refused(1, &["install", "opencode", "--force"]);
+    assert!(refused.contains("the host would mix them"), "{refused}");
+    home.has(last, "{}");
+    home.told(&["install", "opencode", "--force"]);
+    assert!(home.text(first).contains("--config") && !home.text(first).contains("remote") && home.text(last) == "{}");
+}
+
+#[test]
+fn variables_move_the_files_of_hosts() {
+    for (host, variable, below, file) in [
+        ("opencode", "XDG_CONFIG_HOME", "", "opencode/opencode.jsonc"),
+        ("claude", "CLAUDE_CONFIG_DIR", "", ".claude.json"),
+        ("codex", "CODEX_HOME", "", "config.toml"),
+        ("gemini", "GEMINI_CLI_HOME", "", ".gemini/settings.json"),
+        ("cline", "CLINE_DIR", "", "data/settings/cline_mcp_settings.json"),
+        ("cline", "CLINE_DATA_DIR", "", "settings/cline_mcp_settings.json"),
+        ("cline", "CLINE_MCP_SETTINGS_PATH", "/mine.json", "mine.json"),
+        ("copilot", "COPILOT_HOME", "", "mcp-config.json"),
+        ("hermes", "HERMES_HOME", "", "config.yaml"),
+    ] {
+        let home = Home::new();
+        let config = home.path(super::CONFIG).to_string_lossy().into_owned();
+        let value = format!("{}{below}", home.path("moved").to_string_lossy());
+        let home = home.with(variable, value);
+        home.told(&["install", host, "--config", &config]);
+        assert_eq!(home.files(), [format!("moved/{file}")], "{host} {variable}");
+        let home = home.with(variable, "relative/path");
+        let refused = home.refused(1, &["install", host, "--config", &config]);
+        assert!(refused.contains(&format!("{variable} holds no absolute path")), "{refused}");
+    }
+}
+
+#[test]
+fn links_and_modes_stay() {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let home = Home::new();
+        home.has("dotfiles/claude.json", "{}\n");
+        let real = home.path("dotfiles/claude.json");
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).expect("chmod");
+        symlink("dotfiles/claude.json", home.path(".claude.json")).expect("a link");
+        home.told(&["install", "claude-code"]);
+        assert!(home.path(".claude.json").is_symlink());
+        assert!(home.text("dotfiles/claude.json").contains("corp"));
+        let backup = home.path("dotfiles/claude.json.mcp-mtls-backup");
+        assert_eq!((super::mode(&real), super::mode(&backup)), (0o640, 0o640));
+    }
+}

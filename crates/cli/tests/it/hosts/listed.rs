@@ -1,0 +1,55 @@
+//! `install --list`, and `install auto`.
+
+use super::{Home, parsed};
+
+#[test]
+fn every_host_is_told_with_its_file_and_our_entries() {
+    let home = Home::new();
+    home.has(".codex/config.toml", "");
+    home.has(".gemini/settings.json", "{");
+    home.told(&["install", "opencode"]);
+    let told = home.told(&["install", "--list"]);
+    insta::assert_snapshot!("list", told);
+    let json = parsed(&home.told(&["install", "--list", "--json"]));
+    let rows = json["hosts"].as_array().expect("rows");
+    let row = |id: &str| rows.iter().find(|row| row["host"] == id).expect("a row").clone();
+    assert_eq!(rows.len(), 17);
+    assert_eq!(row("opencode")["entries"], serde_json::json!(["corp"]));
+    assert_eq!((&row("opencode")["installed"], &row("zed")["installed"]), (&true.into(), &false.into()));
+    assert_eq!(row("gemini-cli")["failure"]["code"], "config-syntax");
+    assert_eq!(row("zed")["file"], "[home]/.config/zed/settings.json");
+}
+
+#[test]
+fn auto_is_for_the_hosts_that_are_here_and_asks_first() {
+    let home = Home::new();
+    let refused = home.refused(2, &["install", "auto", "--yes"]);
+    assert!(refused.contains("No host was found on this machine"), "{refused}");
+    home.has(".codex/config.toml", "");
+    home.has(".cursor/mcp.json", "{}");
+    let refused = home.refused(2, &["install", "auto"]);
+    assert!(refused.contains("[home]/.codex/config.toml (Codex): corp"), "{refused}");
+    assert!(refused.contains("nobody can be asked") && refused.contains("--yes"), "{refused}");
+    let dry = home.told(&["install", "auto", "--dry-run"]);
+    assert!(dry.contains("Would add corp to [home]/.codex/config.toml"), "{dry}");
+    assert_eq!(home.text(".codex/config.toml"), "");
+    let told = home.told(&["install", "auto", "--yes"]);
+    assert!(told.contains("Added corp") && told.contains("`mcp-mtls install cursor` shows"), "{told}");
+    assert!(home.text(".codex/config.toml").contains("corp"));
+    assert_eq!(home.text(".cursor/mcp.json"), "{}");
+    // There is nothing to be asked about any more.
+    assert!(home.told(&["install", "auto"]).contains("nothing to change"));
+    // A host may be there without a file.
+    home.has("bin/opencode", "");
+    #[cfg(unix)]
+    {
+        let told = home.told(&["install", "auto", "--dry-run"]);
+        assert!(!told.contains("opencode"), "it cannot be run: {told}");
+        std::fs::set_permissions(home.path("bin/opencode"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("chmod");
+        let told = home.told(&["install", "auto", "--dry-run"]);
+        assert!(told.contains("Would add corp to [home]/.config/opencode/opencode.jsonc"), "{told}");
+    }
+    let refused = home.refused(2, &["install", "codex", "--yes"]);
+    assert!(refused.contains("--yes is for `auto`"), "{refused}");
+}

@@ -1,0 +1,195 @@
+//! What is refused, and that nothing is changed then.
+
+use super::{CONFIG, CORP, Home, WRITTEN, parsed};
+
+#[test]
+fn an_entry_of_somebody_else_is_not_replaced_unless_told_to() {
+    for host in WRITTEN {
+        let home = Home::new();
+        let there = host.there.replace("other", "corp");
+        home.has(host.file, &there);
+        let refused = home.refused(1, &["install", host.host]);
+        assert!(refused.contains("already that is not of mcp-mtls") && refused.contains("--force"), "{refused}");
+        assert!(refused.contains(".corp") && refused.contains("config-conflict"), "{refused}");
+        let refused = home.refused(1, &["uninstall", host.host, "corp"]);
+        assert!(refused.contains("is not of mcp-mtls"), "{refused}");
+        let told = home.told(&["uninstall", host.host]);
+        assert!(told.contains("Nothing of mcp-mtls is in"), "{told}");
+        assert_eq!((home.text(host.file), home.files()), (there, vec![host.file.to_owned()]));
+        let dry = home.told(&["install", host.host, "--force", "--dry-run"]);
+        assert!(dry.contains("- (what stood there as corp)") && !dry.contains("hunter2"), "{dry}");
+        let told = home.told(&["install", host.host, "--force"]);
+        assert!(told.contains("Replaced corp"), "{told}");
+        let text = home.text(host.file);
+        assert!(text.contains("mcp-mtls") && !text.contains("\"x\"") && !text.contains(": x"), "{text}");
+    }
+}
+
+#[test]
+fn a_server_that_the_host_has_already_is_named() {
+    let home = Home::new();
+    home.has(".gemini/settings.json", r#"{"mcpServers":{"corp":{"httpUrl":"https://mcp.corp.example/mcp"}}}"#);
+    let refused = home.refused(1, &["install", "gemini"]);
+    assert!(refused.contains("It is the same server"), "{refused}");
+    home.has(".gemini/settings.json", r#"{"mcpServers":{"corp":{"httpUrl":"https://other.example/mcp"}}}"#);
+    let refused = home.refused(1, &["install", "gemini"]);
+    assert!(refused.contains("It is a remote server"), "{refused}");
+}
+
+#[test]
+fn a_file_that_is_broken_stays_so_and_its_line_is_told() {
+    for host in WRITTEN {
+        let home = Home::new();
+        let broken = match host.file.rsplit_once('.').expect("an ending").1 {
+            "toml" => "a = 1\nb = [1,\nc = 2\n",
+            "yaml" => "a: 1\nb: [1,\nc: {\n",
+            _ => "{\n  \"a\": 1,\n  \"b\" 2\n}\n",
+        };
+        home.has(host.file, broken);
+        for command in ["install", "uninstall"] {
+            let refused = home.refused(1, &[command, host.host]);
+            assert!(refused.contains("and was not touched") && refused.contains("config-syntax"), "{refused}");
+            assert!(refused.contains(&format!("{}:", host.file)), "{refused}");
+        }
+        assert_eq!((home.text(host.file), home.files()), (broken.to_owned(), vec![host.file.to_owned()]));
+    }
+}
+
+#[test]
+fn names_must_be_those_of_entries_and_of_hosts() {
+    let home = Home::new();
+    let refused = home.refused(1, &["install", "codex", "crop"]);
+    assert!(refused.contains("Did you mean `corp`?") && refused.contains("config-no-such-entry"), "{refused}");
+    let refused = home.refused(2, &["install", "opncode"]);
+    assert!(
+        refused.contains("There is no host `opncode`") && refused.contains("Did you mean `opencode`?"),
+        "{refused}"
+    );
+    let refused = home.refused(2, &["install", "emacs"]);
+    assert!(refused.contains("The hosts are opencode, claude-code, codex"), "{refused}");
+    home.has(CONFIG, &CORP.replace("\"corp\"", "\"corp.eu\""));
+    for host in ["codex", "claude"] {
+        let refused = home.refused(1, &["install", host]);
+        assert!(refused.contains("letters, digits, `-` and `_` alone"), "{refused}");
+    }
+    home.told(&["install", "opencode"]);
+    home.has(CONFIG, &CORP.replace("\"corp\"", "\"--stdio\""));
+    let refused = home.refused(1, &["install", "opencode"]);
+    assert!(refused.contains("would take it for a flag"), "{refused}");
+    home.has(CONFIG, &CORP.replace("\"url\"", "\"enabled\": false, \"url\""));
+    let refused = home.refused(1, &["install", "codex", "corp"]);
+    assert!(refused.contains("config-disabled"), "{refused}");
+    let refused = home.refused(1, &["install", "codex"]);
+    assert!(refused.contains("No entry is enabled"), "{refused}");
+    home.has(CONFIG, r#"{ "mcp": {} }"#);
+    let refused = home.refused(1, &["install", "codex"]);
+    assert!(refused.contains("mcp-mtls add NAME URL"), "{refused}");
+    let refused = home.refused(2, &["install", "codex", "--project=nowhere"]);
+    assert!(refused.contains("There is no such folder"), "{refused}");
+    let refused = home.refused(1, &["uninstall", "codex", "corp"]);
+    assert!(refused.contains("Codex has no entry `corp`"), "{refused}");
+    assert_eq!(home.files(), [".config/opencode/opencode.jsonc"]);
+}
+
+#[test]
+fn a_path_that_hosts_would_change_is_refused() {
+    let home = Home::new();
+    home.has("a${b}/config.jsonc", CORP);
+    let refused = home.refused(1, &["install", "gemini", "--config", "a${b}/config.jsonc"]);
+    assert!(refused.contains("Hosts take `$` and `{` for references"), "{refused}");
+    assert_eq!(home.files(), ["a${b}/config.jsonc"]);
+}
+
+#[test]
+fn what_fails_for_one_does_not_hold_up_the_others() {
+    let home = Home::new();
+    home.has(
+        CONFIG,
+        &CORP.replace(
+            "\"corp\"",
+            "\"two\": { \"url\": \"https://two.example/mcp\" }, \"b.c\": { \"url\": \"https://b.example\" }, \"corp\"",
+        ),
+    );
+    home.has(".gemini/settings.json", "{");
+    home.has(".claude.json", r#"{"mcpServers":{"two":{"command":"x"}}}"#);
+    let outcome = home.run(&["install", "claude,gemini,codex", "--json"]);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (1, ""), "{}", outcome.stdout);
+    let json = parsed(&outcome.stdout);
+    let states = |at: usize| -> Vec<String> {
+        let entries = json["hosts"][at]["entries"].as_array().expect("entries");
+        entries.iter().map(|entry| format!("{} {}", entry["name"], entry["state"]).replace('"', "")).collect()
+    };
+    assert_eq!(states(0), ["two failed", "b.c failed", "corp added"]);
+    assert_eq!(states(2), ["two added", "b.c failed", "corp added"]);
+    assert_eq!(json["hosts"][1]["failure"]["code"], "config-syntax", "{json}");
+    assert_eq!(json["hosts"][0]["entries"][0]["failure"]["code"], "config-conflict", "{json}");
+    let outcome = home.run(&["install", "claude,gemini,codex"]);
+    assert_eq!(outcome.status, 1);
+    assert!(outcome.stdout.contains("two: not done") && outcome.stdout.contains("corp is in "), "{}", outcome.stdout);
+}
+
+#[test]
+fn an_entry_is_changed_as_a_whole_or_not_at_all() {
+    let home = Home::new();
+    let there = r#"{"mcpServers":{"corp":{"command":"/old/mcp-mtls","args":["connect"],"env":"x"}}}"#;
+    home.has(".gemini/settings.json", there);
+    let refused = home.refused(1, &["install", "gemini"]);
+    assert!(refused.contains("holds no map of keys"), "{refused}");
+    assert_eq!(home.text(".gemini/settings.json"), there);
+    home.has(CONFIG, &CORP.replace("\"corp\"", "\"two\": { \"url\": \"https://two.example/mcp\" }, \"corp\""));
+    assert_eq!(home.run(&["install", "gemini"]).status, 1);
+    let text = home.text(".gemini/settings.json");
+    assert!(text.starts_with(there.trim_end_matches('}')) && text.contains("\"two\""), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_of_another_name_would_not_know_its_entries() {
+    let home = Home::new();
+    std::fs::rename(home.path("bin/mcp-mtls"), home.path("bin/bridge")).expect("renamed");
+    let output = std::process::Command::new(home.path("bin/bridge"))
+        .env_clear()
+        .env("HOME", home.path(""))
+        .args(["install", "codex"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && told.contains("This program is not called mcp-mtls"), "{told}");
+    assert!(home.files().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_written_is_told_as_one_of_a_host() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    home.has(".codex/config.toml/x", "");
+    let refused = home.refused(1, &["install", "codex"]);
+    assert!(refused.contains("Put a file in its place.") && !refused.contains("--config"), "{refused}");
+    home.has(".gemini/settings.json", "{}");
+    let folder = home.path(".gemini");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o500)).expect("chmod");
+    // Whoever may do all is stopped by no mode.
+    if std::fs::write(folder.join("x"), "").is_err() {
+        let refused = home.refused(1, &["install", "gemini"]);
+        assert!(refused.contains("file-unwritable") && !refused.contains("--config"), "{refused}");
+        assert_eq!(home.text(".gemini/settings.json"), "{}");
+    }
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).expect("chmod");
+}
+
+#[test]
+fn what_cannot_be_changed_is_shown_to_be_copied() {
+    let home = Home::new();
+    let there = "mcp_servers: &servers\n  other:\n    command: x\nmore: *servers\n";
+    home.has(".hermes/config.yaml", there);
+    let outcome = home.run(&["install", "hermes"]);
+    let told = home.without_chance(&outcome.stdout);
+    assert_eq!(outcome.status, 1, "{told}");
+    assert!(told.contains("corp: not done") && told.contains("This was not written to the file of Hermes."), "{told}");
+    assert!(told.contains("\nmcp_servers:\n  corp:\n    command: [home]/bin/mcp-mtls"), "{told}");
+    assert_eq!(
+        (home.text(".hermes/config.yaml"), home.files()),
+        (there.to_owned(), vec![".hermes/config.yaml".to_owned()])
+    );
+}

@@ -1,0 +1,93 @@
+//! What deserves a word.
+
+use super::{CONFIG, CORP, Home};
+
+#[test]
+fn a_variable_is_passed_by_its_name_and_never_by_its_value() {
+    for (host, file, written) in [
+        ("codex", ".codex/config.toml", r#"env_vars = ["TOKEN", "NOT_SET", "HTTPS_PROXY"]"#),
+        ("gemini", ".gemini/settings.json", r#""TOKEN": "$TOKEN""#),
+        ("hermes", ".hermes/config.yaml", "${TOKEN}"),
+    ] {
+        let home = Home::new().with("HTTPS_PROXY", "http://u:hunter2@proxy.example:8080");
+        home.has(CONFIG, &CORP.replace("{env:TOKEN}", "{env:TOKEN}{env:NOT_SET}"));
+        let told = home.told(&["install", host]).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = home.text(file);
+        assert!(text.contains(written), "{host}: {text}");
+        assert!(!text.contains("hunter2") && !told.contains("hunter2"), "{host}: {text}{told}");
+        assert!(told.contains("NOT_SET is not set here"), "{host}: {told}");
+        assert!(told.contains("TOKEN, NOT_SET, HTTPS_PROXY to corp; the value is not written"), "{host}: {told}");
+    }
+    // These give a server all that they have.
+    for (host, file) in [
+        ("opencode", ".config/opencode/opencode.jsonc"),
+        ("claude", ".claude.json"),
+        ("copilot", ".copilot/mcp-config.json"),
+    ] {
+        let home = Home::new();
+        home.told(&["install", host]);
+        assert!(!home.text(file).contains("TOKEN"), "{host}");
+    }
+}
+
+#[test]
+fn what_a_host_gives_to_no_server_is_told() {
+    let home = Home::new().with("HTTPS_PROXY", "http://proxy.example:8080");
+    let told = home.told(&["install", "claude-desktop"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("write {file:PATH} instead of {env:TOKEN} in headers.Authorization"), "{told}");
+    assert!(told.contains("set `proxy` in the entry"), "{told}");
+}
+
+#[test]
+fn a_host_that_would_not_wait_long_enough_is_told_to() {
+    for (host, file, written) in [
+        ("opencode", ".config/opencode/opencode.jsonc", "\"timeout\": 60000"),
+        ("codex", ".codex/config.toml", "startup_timeout_sec = 45"),
+        ("cline", ".cline/data/settings/cline_mcp_settings.json", "\"timeout\": 60"),
+    ] {
+        let home = Home::new();
+        home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 40000, \"url\""));
+        home.told(&["install", host]);
+        assert!(home.text(file).contains(written), "{host}: {}", home.text(file));
+    }
+    let home = Home::new();
+    home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 40000, \"url\""));
+    let told = home.told(&["install", "claude"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("Claude Code waits 30 s: set MCP_TIMEOUT=45000"), "{told}");
+    let home = Home::new();
+    home.told(&["install", "codex,opencode"]);
+    assert!(!home.text(".codex/config.toml").contains("timeout"));
+}
+
+#[test]
+fn a_program_in_the_folder_of_a_build_gets_a_word_and_a_link_in_path_is_kept() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("target/debug")).expect("a folder");
+    let built = home.path("target/debug").join(home.program().file_name().expect("a name"));
+    std::fs::rename(home.program(), &built).expect("moved");
+    let output = std::process::Command::new(&built)
+        .env_clear()
+        .env("HOME", home.path(""))
+        .env("USERPROFILE", home.path(""))
+        .args(["install", "codex"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains("is in the folder of a build"), "{told}");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&built, home.path("link")).expect("a link");
+        std::fs::create_dir(home.path("stable")).expect("a folder");
+        std::fs::rename(home.path("link"), home.path("stable/mcp-mtls")).expect("moved");
+        let output = std::process::Command::new(&built)
+            .env_clear()
+            .env("HOME", home.path(""))
+            .env("PATH", home.path("stable"))
+            .args(["install", "codex"])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success());
+        let text = home.text(".codex/config.toml");
+        assert!(text.contains(&format!("{}\"", home.path("stable/mcp-mtls").display())), "{text}");
+    }
+}
