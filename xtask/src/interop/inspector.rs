@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use mcp_mtls_testkit::mcp::{Era, McpOptions, McpServer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("inspector: echo, by the config file in the home folder", |stage| Box::pin(by_home(stage))),
         Case::new("inspector: echo, by an entry of its own config", |stage| Box::pin(by_entry(stage))),
         Case::new("inspector: a host that probes for the modern era first", |stage| Box::pin(probing(stage))),
+        Case::new("inspector: the modern era alone, on both sides", |stage| Box::pin(modern(stage))),
         Case::new("inspector: 200 calls, 20 at once", |stage| Box::pin(load(stage))),
     ]
 }
@@ -35,13 +37,27 @@ async fn by_home(stage: &Stage) {
 async fn by_entry(stage: &Stage) {
     let scene = Scene::new(stage).await;
     let entry = scene.entry(stage);
-    scene.expect_echo(stage, &["--config", &entry, "--server", "corp"], &[]).await;
+    scene.expect_echo(stage, &["--config", &entry, "--server", "corp"], &["--protocol-era", "legacy"]).await;
 }
 
 async fn probing(stage: &Stage) {
     let scene = Scene::new(stage).await;
     let entry = scene.entry(stage);
     scene.expect_echo(stage, &["--config", &entry, "--server", "corp"], &["--protocol-era", "auto"]).await;
+}
+
+async fn modern(stage: &Stage) {
+    // The reference server speaks the legacy era alone, and so the testkit's is asked.
+    let options = McpOptions { era: Era::Modern, extra: "", ..McpOptions::default() };
+    let server = McpServer::with(&stage.pki, options).await;
+    let scene = Scene::new(stage).await;
+    let entry = scene.entry_of(stage, &stage.config(&server.url(), &scene.client));
+    let printed = scene.inspect(stage, &["--config", &entry, "--server", "corp"], &["--protocol-era", "modern"]).await;
+    assert!(printed.contains("\"isError\": false"), "{printed}");
+    assert_eq!(server.initializes(), 0, "{:#?}", server.received());
+    assert_eq!(server.received_of("tools/call").len(), 1, "{:#?}", server.received());
+    let verified = server.verified();
+    assert!(!verified.is_empty() && verified.iter().all(|one| *one == scene.client.fingerprint), "{verified:?}");
 }
 
 async fn load(stage: &Stage) {
@@ -82,7 +98,12 @@ impl Scene {
 
     /// A config file of the Inspector with us as `corp`. (On its command line, `--config` would be its own.)
     fn entry(&self, stage: &Stage) -> String {
-        let args = json!(["connect", "corp", "--config", self.config]);
+        self.entry_of(stage, &self.config)
+    }
+
+    /// The same for another config file of ours.
+    fn entry_of(&self, stage: &Stage, config: &Path) -> String {
+        let args = json!(["connect", "corp", "--config", config]);
         let config = json!({"mcpServers": {"corp": {"command": stage.binary, "args": args}}});
         let path = self.home().join("inspector.json");
         if let Err(e) = std::fs::write(&path, config.to_string()) {

@@ -90,7 +90,7 @@ impl Shared {
         let asked = request.params["protocolVersion"].as_str().unwrap_or_default();
         let known = KNOWN.iter().find(|known| **known == asked).copied();
         let version = self.options.version.or(known).unwrap_or(KNOWN[KNOWN.len() - 1]);
-        let text = message::result(&request.id, &super::tools::initialize_result(version), self.options.multiline);
+        let text = message::result(&request.id, &super::tools::initialize_result(version), &self.options);
         let id = if self.options.session {
             format!("testkit-session-{}", self.counter.fetch_add(1, Ordering::Relaxed) + 1)
         } else {

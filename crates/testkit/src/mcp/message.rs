@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::options::McpOptions;
+
 /// What a host sent.
 pub(super) enum Message {
     Request(Request),
@@ -64,9 +66,10 @@ pub(super) fn method_of(text: &str) -> Option<String> {
     serde_json::from_str(fields_of(text)?.get("method")?.get()).ok()
 }
 
-/// An answer with its result. `multiline` puts a line break where JSON allows it.
-pub(super) fn result(id: &str, result: &str, multiline: bool) -> String {
-    spread(format!(r#"{{"jsonrpc":"2.0","id":{id},"x-extra":[1.0,50],"result":{result}}}"#), multiline)
+/// An answer with its result.
+pub(super) fn result(id: &str, result: &str, options: &McpOptions) -> String {
+    let extra = options.extra;
+    spread(format!(r#"{{"jsonrpc":"2.0","id":{id},{extra}"result":{result}}}"#), options.multiline)
 }
 
 pub(super) fn error(id: &str, code: i32, message: &str) -> String {

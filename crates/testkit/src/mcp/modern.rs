@@ -166,7 +166,7 @@ impl Shared {
         } else {
             result.replacen('{', &format!(r#"{{"resultType":"complete","_meta":{{{SERVER_INFO}}},"#), 1)
         };
-        message::result(&request.id, &result, self.options.multiline)
+        message::result(&request.id, &result, &self.options)
     }
 }
 

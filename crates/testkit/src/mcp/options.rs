@@ -26,6 +26,8 @@ pub struct McpOptions {
     pub tools: ToolList,
     /// Whether messages are spread over several lines: JSON bodies with CR LF between tokens, events with many `data:`.
     pub multiline: bool,
+    /// What each answer has beside the members of JSON-RPC, with a comma; some hosts drop an answer that has any.
+    pub extra: &'static str,
 }
 
 /// The two ways to answer a POST.
@@ -144,6 +146,7 @@ impl Default for McpOptions {
             era: Era::Legacy,
             tools: ToolList::default(),
             multiline: false,
+            extra: r#""x-extra":[1.0,50],"#,
         }
     }
 }

@@ -92,7 +92,7 @@ impl Shared {
     async fn run_on(&self, request: &Request, session: Session, channel: &Channel, connection: &Connection) {
         let text = if request.method == "initialize" {
             let result = super::tools::initialize_result(&session.version);
-            Some(message::result(&request.id, &result, self.options.multiline))
+            Some(message::result(&request.id, &result, &self.options))
         } else {
             self.run_all(std::slice::from_ref(request), false, &session, connection, Some(channel)).await
         };

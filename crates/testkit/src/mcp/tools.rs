@@ -53,7 +53,7 @@ impl Shared {
             }
             _ => return Some(message::error(&request.id, -32601, "Method not found")),
         };
-        Some(message::result(&request.id, &result, self.options.multiline))
+        Some(message::result(&request.id, &result, &self.options))
     }
 
     /// Notes what the session sets for its whole life.

@@ -31,7 +31,7 @@ impl McpServer {
         for subscription in self.shared.subscriptions.send_replace(Vec::new()).iter().filter(|one| one.is_open()) {
             let id = &subscription.id;
             let result = format!(r#"{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}},{ODD}}}"#);
-            self.shared.send(&subscription.channel, &message::result(id, &result, self.shared.options.multiline));
+            self.shared.send(&subscription.channel, &message::result(id, &result, &self.shared.options));
             subscription.channel.end();
         }
     }
