@@ -7,6 +7,7 @@ mod envoy;
 mod everything;
 mod failures;
 mod fuzz;
+mod hosts;
 mod inspector;
 mod nginx;
 mod openssl;
@@ -46,6 +47,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         tokens::cases(),
         envoy::cases(),
         inspector::cases(),
+        hosts::cases(),
         restart::cases(),
         rotation::cases(),
         failures::cases(),

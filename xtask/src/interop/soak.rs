@@ -9,7 +9,7 @@ pub(super) fn cases() -> Vec<Case> {
     if !cfg!(target_os = "linux") {
         return Vec::new();
     }
-    let case = Case::new("soak: many hosts, calls and troubles at once", |stage| {
+    let case = Case::new("soak: calls and troubles, many at once", |stage| {
         Box::pin(async {
             let told = soak::play(&stage.binary, &stage.pki, TIME, soak::seed()).await;
             println!("{}", told.unwrap_or_else(|e| panic!("{e}")));

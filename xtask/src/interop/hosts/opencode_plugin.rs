@@ -1,0 +1,102 @@
+//! opencode with our plugin: `tls` stands beside the `url` of its own remote entry.
+
+use serde_json::{Value, json};
+
+use super::PROMPT;
+use super::opencode::{FILE, settings};
+use super::scene::Scene;
+use crate::interop::{Case, Stage};
+use crate::programs::root;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("hosts, the plugin for opencode: tls beside the url", |stage| Box::pin(beside(stage))),
+        Case::new("hosts, the plugin for opencode: tls in its options", |stage| Box::pin(options(stage))),
+        Case::new("hosts, the plugin for opencode: a project changes the url", |stage| Box::pin(changed(stage))),
+        Case::new("hosts, the plugin for opencode: a project's own entry", |stage| Box::pin(of_project(stage))),
+        Case::new("hosts, the plugin for opencode: a refused certificate", |stage| Box::pin(refused(stage))),
+    ]
+}
+
+async fn beside(stage: &Stage) {
+    let scene = scene(Scene::new(stage).await);
+    has(&scene, FILE, &json!({"plugin": [plugin()], "mcp": {"corp": remote(&scene, true)}}));
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✓ corp connected"), "{said}");
+    let said = scene.run("opencode", &["run", PROMPT]).await;
+    scene.expect_echo(&said).await;
+}
+
+async fn options(stage: &Stage) {
+    let scene = scene(Scene::new(stage).await);
+    let options = json!({"mcp": {"corp": {"tls": scene.tls()}}});
+    let settings = json!({"plugin": [[plugin(), options]], "mcp": {"corp": remote(&scene, false)}});
+    has(&scene, FILE, &settings);
+    let said = scene.run("opencode", &["run", PROMPT]).await;
+    scene.expect_echo(&said).await;
+}
+
+async fn changed(stage: &Stage) {
+    let scene = scene(Scene::new(stage).await);
+    let mut elsewhere = remote(&scene, false);
+    elsewhere["url"] = scene.nginx.url_of("/elsewhere").into();
+    has(&scene, FILE, &json!({"plugin": [plugin()], "mcp": {"corp": remote(&scene, true)}}));
+    has(&scene, IN_PROJECT, &json!({"mcp": {"corp": elsewhere}}));
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✗ corp failed") && said.contains("MCP error -31000: "), "{said}");
+    assert!(said.contains("opencode.json"), "it names the file: {said}");
+    scene.expect_no_request().await;
+}
+
+async fn of_project(stage: &Stage) {
+    let scene = scene(Scene::new(stage).await);
+    has(&scene, FILE, &json!({"plugin": [plugin()]}));
+    has(&scene, IN_PROJECT, &json!({"mcp": {"corp": remote(&scene, true)}}));
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✗ corp failed") && said.contains("mcp-mtls trust"), "{said}");
+    scene.expect_no_request().await;
+
+    let project = scene.path("project").display().to_string();
+    scene.ours(&["trust", &project, "--yes"]).await;
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✓ corp connected"), "{said}");
+    scene.expect_verified("DELETE").await;
+}
+
+async fn refused(stage: &Stage) {
+    let scene = scene(Scene::refused(stage).await);
+    has(&scene, FILE, &json!({"plugin": [plugin()], "mcp": {"corp": remote(&scene, true)}}));
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✗ corp failed"), "{said}");
+    scene.expect_refusal(&said).await;
+}
+
+/// The plugin finds the binary by a variable.
+fn scene(scene: Scene<'_>) -> Scene<'_> {
+    let binary = scene.stage.binary.clone();
+    scene.variable("MCP_MTLS", binary)
+}
+
+/// Writes a file of opencode, with the model's settings too where it is the user's.
+fn has(scene: &Scene, file: &str, more: &Value) {
+    let mut all = if file == FILE { serde_json::from_str(&settings(scene)).unwrap_or_default() } else { json!({}) };
+    for (key, value) in more.as_object().into_iter().flatten() {
+        all[key.as_str()] = value.clone();
+    }
+    scene.write(file, format!("{all:#}\n"));
+}
+
+/// A remote entry as opencode knows it, and with our key.
+fn remote(scene: &Scene, with_tls: bool) -> Value {
+    let mut entry = json!({"type": "remote", "url": scene.nginx.url()});
+    if with_tls {
+        entry["tls"] = scene.tls();
+    }
+    entry
+}
+
+fn plugin() -> String {
+    format!("file://{}", root().join("integrations/opencode/index.js").display())
+}
+
+const IN_PROJECT: &str = "project/opencode.json";
