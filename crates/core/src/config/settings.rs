@@ -20,11 +20,13 @@ pub struct EntrySettings {
     /// server that speaks HTTP+SSE (MCP 2024-11-05) instead is recognised. `sse` means HTTP+SSE alone.
     #[serde(rename = "type", alias = "transport")]
     #[cfg_attr(feature = "clap", arg(skip))]
+    #[schemars(example = &"remote")]
     pub kind: Option<Kind>,
 
     /// URL of the MCP endpoint: `https://`, or `http://` on loopback.
     #[serde(alias = "httpUrl", alias = "serverUrl")]
     #[cfg_attr(feature = "clap", arg(skip))]
+    #[schemars(example = "https://mcp.corp.example/mcp")]
     pub url: Option<Secret>,
 
     /// Headers sent with every request to the configured origin, and nowhere else. `{file:}` and
@@ -33,30 +35,32 @@ pub struct EntrySettings {
     /// Repeat the flag for more than one. On the command line the value of a credential header
     /// holds a reference, as in `Authorization: Bearer {env:TOKEN}`.
     #[serde(deserialize_with = "headers")]
-    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    #[schemars(with = "Option<BTreeMap<String, String>>", extend("examples" = [{ "X-Team": "{env:TEAM}" }]))]
     #[cfg_attr(feature = "clap", arg(short = 'H', long = "header", value_name = "NAME: VALUE"))]
     pub headers: Option<Vec<Header>>,
 
     /// `false` says that the server uses no OAuth.
     #[serde(deserialize_with = "only_false")]
     #[cfg_attr(feature = "clap", arg(skip))]
-    #[schemars(extend("enum" = [false, null]))]
+    #[schemars(extend("enum" = [false, null]), example = false)]
     pub oauth: Option<bool>,
 
     /// Milliseconds from the start of the process to the answer of `initialize`, all steps
     /// included [default: 10000]. Calls have no limit.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), example = 20_000)]
     #[cfg_attr(feature = "clap", arg(long, value_name = "MILLISECONDS"))]
     pub timeout: Option<u64>,
 
-    /// `false` keeps the entry from being used.
+    /// `false` keeps the entry from being used [default: true].
     #[cfg_attr(feature = "clap", arg(skip))]
+    #[schemars(example = false)]
     pub enabled: Option<bool>,
 
     /// Proxy to the server: `http://`, `https://`, `socks5://` (names resolved here) or
     /// `socks5h://` (names resolved by the proxy). Without it `HTTPS_PROXY`, `ALL_PROXY` and
     /// `NO_PROXY` count.
     #[cfg_attr(feature = "clap", arg(long, value_name = "URL"))]
+    #[schemars(example = "http://proxy.corp.example:3128")]
     pub proxy: Option<Secret>,
 
     /// Client certificate and trust.
@@ -74,36 +78,43 @@ pub struct TlsSettings {
     /// Client certificate with its intermediates: a PEM, DER or PKCS#12 file, or PEM text. It may
     /// hold the key too. Or the `pkcs11:` URI of one on a smartcard, HSM or TPM, whose key is there too.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", allow_hyphen_values = true))]
+    #[schemars(example = "~/certs/me.pem")]
     pub cert: Option<Secret>,
 
     /// Private key of the certificate: a PEM, DER or PKCS#12 file, or PEM text. It may be encrypted.
     /// Or the `pkcs11:` URI of one on a smartcard, HSM or TPM.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", allow_hyphen_values = true))]
+    #[schemars(example = "~/certs/me.key")]
     pub key: Option<Secret>,
 
     /// Passphrase of an encrypted key or PKCS#12 file, or PIN of a token, as a reference alone:
     /// `{env:NAME}`, `{file:PATH}` or `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
     #[cfg_attr(feature = "clap", arg(long, value_name = "REFERENCE"))]
+    #[schemars(example = "{env:KEY_PASSPHRASE}")]
     pub passphrase: Option<Secret>,
 
     /// PKCS#11 module of the token, when its URI names none [default: p11-kit's proxy, which has
     /// those of the system].
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    #[schemars(example = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so")]
     pub pkcs11_module: Option<Secret>,
 
     /// Program that prints the certificate and its key, instead of `cert` and `key`, with its arguments; it
     /// runs without a shell. It prints PEM, or an `ExecCredential` of Kubernetes, and runs again before the
     /// certificate expires.
     #[cfg_attr(feature = "clap", arg(long, value_name = "PROGRAM ARGUMENTS"))]
+    #[schemars(extend("examples" = [["./vault-cert", "--role", "agent"]]))]
     pub exec: Option<Exec>,
 
     /// CA certificates to trust besides the system's: a PEM or DER file, a PKCS#12 file without a
     /// passphrase, or PEM text.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", allow_hyphen_values = true))]
+    #[schemars(example = "~/certs/corp-ca.pem")]
     pub ca: Option<Secret>,
 
     /// `false` trusts `ca` alone, and not the system's roots [default: true].
     #[cfg_attr(feature = "clap", arg(long, value_name = "BOOL"))]
+    #[schemars(example = false)]
     pub system_roots: Option<bool>,
 
     /// Public keys, as `sha256/BASE64=` (RFC 7469; `mcp-mtls certs show` prints them). Besides being
@@ -111,26 +122,29 @@ pub struct TlsSettings {
     ///
     /// Repeat the flag for more than one.
     #[cfg_attr(feature = "clap", arg(long = "pin", value_name = "PIN"))]
+    #[schemars(extend("examples" = [["sha256/C6d6BiDmUYGsezB3O53gZ1/YdVa20c7WunXAZ+8g100="]]))]
     pub pins: Option<Vec<String>>,
 
     /// Revocation lists (CRLs) of the server's CAs: a PEM or DER file, or PEM text. One of them must
     /// cover the server's certificate, and none may be out of date or revoke any CA above it.
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
+    #[schemars(example = "~/certs/corp.crl")]
     pub crl: Option<Secret>,
 
     /// The DNS name or IP address that the server's certificate must have, instead of the URL's host.
     /// It is sent as SNI, too.
     #[cfg_attr(feature = "clap", arg(long, value_name = "NAME_OR_IP"))]
+    #[schemars(example = "mcp.corp.example")]
     pub server_name: Option<String>,
 
     /// The oldest version of TLS to speak, `1.2` or `1.3` [default: 1.2].
     #[cfg_attr(feature = "clap", arg(long, value_name = "VERSION"))]
-    #[schemars(extend("enum" = ["1.2", "1.3", null]))]
+    #[schemars(extend("enum" = ["1.2", "1.3", null]), example = "1.3")]
     pub min_version: Option<String>,
 
     /// `classical` offers no post-quantum key exchange: for networks that lose its larger greeting.
     #[cfg_attr(feature = "clap", arg(long, value_name = "KIND"))]
-    #[schemars(extend("enum" = ["classical", null]))]
+    #[schemars(extend("enum" = ["classical", null]), example = &"classical")]
     pub key_exchange: Option<String>,
 
     /// Client certificate and trust of the SPIFFE Workload API, instead of `cert` and
@@ -147,16 +161,20 @@ pub struct TlsSettings {
 pub struct SpiffeSettings {
     /// Socket of the Workload API, as in `unix:///run/spire/agent.sock` [default: what
     /// `SPIFFE_ENDPOINT_SOCKET` says].
+    #[schemars(example = "unix:///run/spire/agent.sock")]
     pub socket: Option<Secret>,
 
     /// SPIFFE ID to present, as in `spiffe://corp.example/agent` [default: that of the first SVID
     /// that the Workload API gives].
+    #[schemars(example = "spiffe://corp.example/agent")]
     pub id: Option<Secret>,
 
     /// SPIFFE ID that the server must have. Either this or `anyInTrustDomain` is needed.
+    #[schemars(example = "spiffe://corp.example/mcp")]
     pub server_id: Option<Secret>,
 
     /// `true` takes every server of our own SVID's trust domain, whatever its ID.
+    #[schemars(example = true)]
     pub any_in_trust_domain: Option<bool>,
 }
 
@@ -312,28 +330,6 @@ impl SpiffeSettings {
     }
 }
 
-/// The JSON Schema of the configuration file, generated from the types above.
-#[must_use]
-pub fn schema() -> serde_json::Value {
-    /// Configuration of mcp-mtls. One of the three maps, by the name that other hosts use.
-    #[derive(JsonSchema)]
-    #[schemars(rename = "mcp-mtls configuration")]
-    #[expect(dead_code, reason = "only its schema is used")]
-    struct Configuration {
-        /// The file that this schema is in, for editors.
-        #[serde(rename = "$schema")]
-        schema: Option<String>,
-        /// Servers by name.
-        mcp: Option<BTreeMap<String, EntrySettings>>,
-        /// Servers by name, as most hosts call the map.
-        #[serde(rename = "mcpServers")]
-        mcp_servers: Option<BTreeMap<String, EntrySettings>>,
-        /// Servers by name, as VS Code calls the map.
-        servers: Option<BTreeMap<String, EntrySettings>>,
-    }
-    schemars::schema_for!(Configuration).to_value()
-}
-
 fn headers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Header>>, D::Error> {
     let map = Option::<BTreeMap<String, Secret>>::deserialize(deserializer)?;
     Ok(map.map(|map| map.into_iter().map(|(name, value)| Header { name, value: Some(value) }).collect()))
@@ -363,17 +359,5 @@ mod tests {
             .exec(["hunter2", "hunter2"])
             .header("A", "hunter2");
         assert!(!format!("{settings:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn every_setting_has_its_sentence_in_the_schema() {
-        let schema = schema();
-        for definition in ["EntrySettings", "TlsSettings", "SpiffeSettings"] {
-            let properties = schema["$defs"][definition]["properties"].as_object().expect("properties");
-            assert!(!properties.is_empty());
-            for (name, property) in properties {
-                assert!(property["description"].is_string(), "{definition}.{name} has no sentence");
-            }
-        }
     }
 }
