@@ -111,7 +111,7 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(&args)?,
         Command::Trust(args) => trust::run(&args)?,
         Command::Hosts(args) => hosts::opencode::run(&args)?,
-        Command::Generate(args) => generate::run(&args),
+        Command::Generate(args) => generate::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -43,8 +43,12 @@ fn first_difference(kept: &str, fresh: &str) -> Option<usize> {
 }
 
 /// Each file, and what prints it.
-const FILES: &[(&str, &[&str])] =
-    &[("schema/config.schema.json", &["generate", "schema"]), ("docs/errors/README.md", &["generate", "errors"])];
+const FILES: &[(&str, &[&str])] = &[
+    ("schema/config.schema.json", &["generate", "schema"]),
+    ("schema/opencode.schema.json", &["generate", "schema", "opencode"]),
+    ("docs/guide/configuration.md", &["generate", "reference"]),
+    ("docs/errors/README.md", &["generate", "errors"]),
+];
 
 const HOW: &str = "`cargo xtask generate` writes it";
 
