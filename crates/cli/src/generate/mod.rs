@@ -85,7 +85,13 @@ fn man(words: &[String]) -> Result<String> {
 fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mcp-mtls", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        // clap_complete names the state of a command in two ways when the program has a hyphen in its name, and completes
+        // nothing behind it (clap-rs/clap#6421).
+        Shell::Bash => script.replace("mcp__subcmd__mtls__", "mcp__mtls__"),
+        _ => script,
+    }
 }
 
 /// The command line with all that clap adds to it.

@@ -37,6 +37,17 @@ fn completions_know_every_command_and_flag() {
 }
 
 #[test]
+fn every_state_of_the_completion_for_bash_is_one_that_it_knows() {
+    let script = completions(Shell::Bash);
+    let states: Vec<_> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"')).collect();
+    assert!(states.contains(&"mcp__mtls__subcmd__connect"), "{states:?}");
+    for state in states.iter().filter(|state| !state.is_empty()) {
+        assert!(script.contains(&format!("\n        {state})\n")), "{state}");
+    }
+}
+
+#[test]
 fn the_reference_has_every_setting_with_its_flag() {
     let page = reference::text(&built());
     let schema = config::schema();
