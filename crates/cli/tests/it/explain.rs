@@ -33,7 +33,7 @@ fn a_code_is_explained() {
 
     See also
 
-      not-tls, server-issuer-unknown, docs/trust.md
+      not-tls, server-issuer-unknown, docs/guide/certificates.md
     "#);
 }
 
