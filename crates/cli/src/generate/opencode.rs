@@ -46,7 +46,7 @@ fn entry() -> Value {
         "then": { "$ref": "#/$defs/McpRemoteWithTls" },
         "else": {
             "allOf": [
-                { "$ref": format!("{OPENCODE}/mcp/additionalProperties") },
+                theirs("mcp/additionalProperties"),
                 { "if": local, "else": offered },
             ],
         },
@@ -54,15 +54,19 @@ fn entry() -> Value {
 }
 
 fn with_tls() -> Value {
-    let mut properties = ours(&["enabled", "headers", "oauth", "proxy", "timeout", "tls", "url"]);
-    properties.insert("type".to_owned(), json!({ "const": "remote", "description": "Type of MCP server connection." }));
     json!({
         "description": "A remote MCP server that is reached through mcp-mtls.",
         "type": "object",
-        "properties": properties,
+        "properties": remote(),
         "required": ["type", "url", "tls"],
         "additionalProperties": false,
     })
+}
+
+fn remote() -> Map<String, Value> {
+    let mut properties = ours(&["enabled", "headers", "oauth", "proxy", "timeout", "tls", "url"]);
+    properties.insert("type".to_owned(), json!({ "const": "remote", "description": "Type of MCP server connection." }));
+    properties
 }
 
 /// Settings of an entry as `config.jsonc` has them; `tls` is no `null` here, since it decides who reads the entry.
@@ -76,39 +80,41 @@ fn ours(names: &[&str]) -> Map<String, Value> {
     names.iter().map(|name| ((*name).to_owned(), one(name))).collect()
 }
 
-/// The plugin with its options is ours, all else opencode's.
+/// The plugin with its options is ours, all else opencode's. It may be called by any path; its options tell it then.
 fn plugin() -> Value {
-    let named = json!({ "type": "array", "prefixItems": [{ "pattern": "opencode-mcp-mtls" }] });
+    let is_ours = json!({
+        "type": "array",
+        "anyOf": [
+            { "prefixItems": [{ "pattern": "mcp-mtls" }] },
+            { "prefixItems": [true, { "type": "object", "required": ["mcp"] }], "minItems": 2 },
+        ],
+    });
     json!({
-        "if": named,
-        "then": { "prefixItems": [true, { "$ref": "#/$defs/PluginOptions" }], "minItems": 2, "maxItems": 2 },
-        "else": { "$ref": format!("{OPENCODE}/plugin/items") },
+        "if": is_ours,
+        "then": { "prefixItems": [{ "type": "string" }, { "$ref": "#/$defs/PluginOptions" }], "minItems": 2, "maxItems": 2 },
+        "else": theirs("plugin/items"),
     })
 }
 
-/// What the plugin takes: for a remote server by its name what opencode itself has no place for.
+/// What the plugin takes: remote servers as in `mcp`, or what these lack there.
 fn options() -> Value {
+    let entry = json!({ "type": "object", "properties": remote(), "additionalProperties": false });
     json!({
         "description": "Options of the plugin of mcp-mtls.",
         "type": "object",
         "properties": {
             "mcp": {
-                "description": "Remote servers of this configuration by name.",
+                "description": "Remote servers by name, each with what its entry in `mcp` does not say.",
                 "type": "object",
-                "additionalProperties": {
-                    "type": "object",
-                    "properties": ours(&["proxy", "tls"]),
-                    "required": ["tls"],
-                    "additionalProperties": false,
-                },
+                "additionalProperties": entry,
             },
         },
         "additionalProperties": false,
     })
 }
 
-fn theirs(property: &str) -> Value {
-    json!({ "$ref": format!("{OPENCODE}/{property}") })
+fn theirs(path: &str) -> Value {
+    json!({ "$ref": format!("{OPENCODE}/{path}") })
 }
 
 /// The properties of opencode's file, in its published schema.

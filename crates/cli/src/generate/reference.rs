@@ -3,30 +3,29 @@
 use std::fmt::Write as _;
 
 use mcp_mtls_core::config;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The whole page.
 pub(super) fn text(program: &clap::Command) -> String {
     let schema = config::schema();
-    let connect = program.find_subcommand("connect");
+    let connect: Vec<_> =
+        program.find_subcommand("connect").into_iter().flat_map(clap::Command::get_arguments).collect();
     let mut page = INTRODUCTION.trim_end().to_owned();
+    let mut set = Vec::new();
     for (heading, definition, prefix) in SECTIONS {
         let _ = write!(page, "\n\n## {heading}");
-        for (name, setting) in members(&schema["$defs"][definition]["properties"]) {
-            let flag = connect.filter(|_| *definition != "SpiffeSettings").and_then(|connect| flag(connect, name));
-            let _ = write!(page, "\n\n### `{prefix}{name}`\n\n{}", one(name, setting, &schema, flag));
+        for (name, setting) in schema["$defs"][definition]["properties"].as_object().into_iter().flatten() {
+            // clap knows a flag by the field that it sets.
+            let field = snake(name);
+            let flag = connect.iter().find(|flag| *definition != "SpiffeSettings" && flag.get_id().as_str() == field);
+            let _ = write!(page, "\n\n### `{prefix}{name}`\n\n{}", one(name, setting, &schema, flag.copied()));
+            set.push(field);
         }
     }
     let _ = write!(page, "\n\n## Flags of `connect` that are no settings\n\n| flag | |\n|---|---|");
-    let settings = &schema["$defs"];
-    let is_setting = |id: &str| {
-        SECTIONS
-            .iter()
-            .any(|(_, definition, _)| members(&settings[definition]["properties"]).any(|(name, _)| snake(name) == id))
-    };
-    for flag in connect.into_iter().flat_map(clap::Command::get_arguments) {
-        let id = flag.get_id().as_str();
-        if let (Some(_), Some(help), false) = (flag.get_long(), flag.get_help(), is_setting(id) || id == "help") {
+    for flag in connect.into_iter().filter(|flag| flag.get_long().is_some_and(|name| name != "help")) {
+        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+        if !set.iter().any(|field| flag.get_id().as_str() == field) {
             let _ = write!(page, "\n| {} | {help} |", shown(flag));
         }
     }
@@ -61,59 +60,46 @@ fn split_default(told: &str) -> (String, Option<String>) {
 
 /// What may stand as the value.
 fn kind(setting: &Value, schema: &Value) -> String {
-    let choices = |of: &Value| {
-        let all: Vec<_> =
-            of.as_array().into_iter().flatten().filter(|one| !one.is_null()).map(|one| format!("`{one}`")).collect();
-        all.join(", ")
-    };
     if let Some(name) = setting["anyOf"][0]["$ref"].as_str().and_then(|target| target.strip_prefix("#/$defs/")) {
-        let target = &schema["$defs"][name];
-        return match target["oneOf"].as_array() {
-            Some(of) => choices(&of.iter().map(|one| one["const"].clone()).collect()),
-            None => SECTIONS
-                .iter()
-                .find(|(_, definition, _)| *definition == name)
-                .map_or_else(String::new, |(heading, ..)| format!("the settings [below](#{})", anchor(heading))),
+        let section = SECTIONS.iter().find(|(_, definition, _)| *definition == name);
+        return match section {
+            Some((heading, ..)) => format!("the settings [below](#{})", anchor(heading)),
+            None => choices(schema["$defs"][name]["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"])),
         };
     }
-    if setting["enum"].is_array() {
-        return choices(&setting["enum"]);
+    if let Some(values) = setting["enum"].as_array() {
+        return choices(values);
     }
-    match setting["type"][0].as_str() {
+    let kind = match setting["type"][0].as_str() {
         Some("boolean") => "`true` or `false`",
         Some("integer") => "a whole number",
         Some("array") => "a list of texts",
         Some("object") => "texts by name",
         _ => "text",
-    }
-    .to_owned()
+    };
+    kind.to_owned()
 }
 
-/// The flag that sets it, or the place on the command line.
-fn flag<'a>(connect: &'a clap::Command, name: &str) -> Option<&'a clap::Arg> {
-    connect.get_arguments().find(|flag| flag.get_id().as_str() == snake(name))
+fn choices<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
+    let values = values.into_iter().filter(|value| !value.is_null());
+    values.map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn shown(flag: &clap::Arg) -> String {
-    let short = flag.get_short().map_or_else(String::new, |short| format!("-{short}, "));
-    let value = flag.get_value_names().filter(|_| flag.get_action().takes_values()).map(|names| names.join(" "));
-    let value =
-        value.map_or_else(
-            String::new,
-            |value| if value.contains(' ') { format!(" '{value}'") } else { format!(" {value}") },
-        );
+    let short = flag.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+    let value = match flag.get_value_names().filter(|_| flag.get_action().takes_values()) {
+        Some([name]) if name.contains(' ') => format!(" '{name}'"),
+        Some([name]) => format!(" {name}"),
+        _ => String::new(),
+    };
     format!("`{short}--{}{value}`", flag.get_long().unwrap_or_default())
 }
 
-/// The name of the field in the program, which is what clap knows a flag by.
+/// `serverName` as the program calls it: `server_name`.
 fn snake(name: &str) -> String {
-    name.chars().fold(String::new(), |mut snake, c| {
-        if c.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-        snake
-    })
+    name.chars()
+        .flat_map(|c| c.is_ascii_uppercase().then_some('_').into_iter().chain([c.to_ascii_lowercase()]))
+        .collect()
 }
 
 /// JSON in one line, as people write it.
@@ -129,13 +115,9 @@ fn spaced(value: &Value) -> String {
     }
 }
 
-/// What a heading without marks is linked by.
+/// What a heading is linked by on a forge.
 fn anchor(heading: &str) -> String {
-    heading.to_lowercase().replace('`', "").replace(' ', "-")
-}
-
-fn members(of: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    of.as_object().into_iter().flat_map(Map::iter)
+    heading.to_lowercase().replace(['`', '.'], "").replace(' ', "-")
 }
 
 /// Each section: its heading, where its settings stand in the schema, and what their names begin with.

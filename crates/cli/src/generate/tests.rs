@@ -77,7 +77,9 @@ fn what_is_kept_is_what_the_program_prints() {
         ("docs/guide/configuration.md", reference::text(&built())),
     ];
     for (file, text) in fresh {
-        assert_eq!(kept(file), text + "\n", "{file}: `cargo xtask generate` writes it");
+        let (kept, fresh) = (kept(file), text + "\n");
+        let stale = kept.lines().zip(fresh.lines()).find(|(kept, fresh)| kept != fresh);
+        assert!(kept == fresh, "{file}: `cargo xtask generate` writes it; {stale:?}");
     }
 }
 

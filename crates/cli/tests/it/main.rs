@@ -11,6 +11,7 @@ mod entries;
 mod explain;
 mod exposure;
 mod gallery;
+mod generate;
 mod hosts;
 mod identity;
 mod journal;

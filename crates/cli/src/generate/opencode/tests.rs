@@ -42,11 +42,11 @@ fn entries_without_tls_are_opencodes_own() {
 fn the_options_of_the_plugin_are_checked_and_those_of_others_are_not() {
     let options = |name: &str, options: Value| judged(&json!({ "plugin": [[name, options]] }));
     let corp = |tls: Value| json!({ "mcp": { "corp": { "tls": tls } } });
-    for name in ["opencode-mcp-mtls", "opencode-mcp-mtls@1.0.0", "/opt/opencode-mcp-mtls/index.js"] {
+    for name in ["opencode-mcp-mtls", "file:///opt/mcp-mtls/index.js", "file:///opt/integrations/opencode"] {
         assert_eq!(options(name, corp(json!({ "cert": "me.pem" }))), "");
         assert_eq!(options(name, corp(json!({ "certt": "me.pem" }))), "/plugin/0/1/mcp/corp/tls/certt");
-        assert_eq!(options(name, json!({ "mpc": {} })), "/plugin/0/1/mpc");
     }
+    assert_eq!(options("opencode-mcp-mtls", json!({ "mpc": {} })), "/plugin/0/1/mpc");
     assert_eq!(options("another", json!({ "mpc": {} })), "");
     assert_eq!(judged(&json!({ "plugin": ["opencode-mcp-mtls", "another"] })), "");
 }
