@@ -7,6 +7,8 @@ mod certs;
 mod connect;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod documentation;
 mod edit;
 mod entries;
 mod explain;

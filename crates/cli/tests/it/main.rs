@@ -7,6 +7,7 @@ mod credentials;
 mod deadnet;
 mod demo;
 mod doctor;
+mod documentation;
 mod entries;
 mod explain;
 mod exposure;
