@@ -12,7 +12,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use mcp_mtls_core::config::Value;
 use zeroize::Zeroizing;
 
-use super::{Document, MARK, Splice, Trouble, nested, spliced};
+use super::{Removal, Splice, Syntax, Trouble, nested};
 use space::Around;
 use style::Style;
 pub(crate) use style::plain;
@@ -43,9 +43,8 @@ impl Jsonc {
         .unwrap_or(false)
     }
 
-    /// The text without the mark that some editors on Windows write first.
     fn body(&self) -> &str {
-        self.text.strip_prefix(MARK).unwrap_or(&self.text)
+        super::body(&self.text)
     }
 
     fn root<T>(&self, work: impl FnOnce(&Object<'_>) -> Result<T, Trouble>) -> Result<T, Trouble> {
@@ -137,32 +136,23 @@ impl Jsonc {
         splices.push((range, String::new()));
         (splices, comments)
     }
-
-    /// Makes the change, if its result is what `change` makes of the values.
-    fn apply(&mut self, splices: &[Splice], change: impl FnOnce(&mut serde_json::Value)) -> Result<(), Trouble> {
-        let body = self.body();
-        let mut expected = values(body)?;
-        change(&mut expected);
-        let result = Self { text: spliced(&self.text, self.text.len() - body.len(), splices)? };
-        if values(result.body()).ok() != Some(expected) {
-            return Err(Trouble::Strange);
-        }
-        self.text = result.text;
-        Ok(())
-    }
 }
 
-impl Document for Jsonc {
-    fn text(&self) -> &str {
+impl Syntax for Jsonc {
+    fn whole(&self) -> &str {
         &self.text
     }
 
-    fn get(&self, path: &[&str]) -> Option<serde_json::Value> {
-        path.iter().try_fold(&values(self.body()).ok()?, |value, key| value.get(key)).cloned()
+    fn replace_whole(&mut self, text: Zeroizing<String>) {
+        self.text = text;
     }
 
-    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
-        let splices = self.root(|root| {
+    fn values(body: &str) -> Result<serde_json::Value, Trouble> {
+        values(body)
+    }
+
+    fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
+        self.root(|root| {
             let style = Style::of(self.body(), Some(root));
             let mut object = root;
             for (depth, key) in path.iter().enumerate() {
@@ -186,33 +176,23 @@ impl Document for Jsonc {
                 }
             }
             Err(Trouble::Strange)
-        })?;
-        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
+        })
     }
 
     // The comment behind the value on its line goes, too, and the comments right above it, but not values that were
     // commented out; those above the first of a map stay, since they may be about all of them.
-    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
-        let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
-        let found = self.root(|root| {
+    fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble> {
+        self.root(|root| {
+            let (last, way) = path.split_last().ok_or(Trouble::Strange)?;
             let object = match way {
                 [] => Some(root),
                 _ => find(root, way).and_then(|property| property.value.as_object()),
             };
-            let found = object.and_then(|object| {
-                let at = object.properties.iter().position(|property| property.name.as_str() == *last)?;
-                Some(self.removed(object, at))
-            });
-            Ok(found)
-        })?;
-        let Some((splices, comments)) = found else { return Ok(None) };
-        self.apply(&splices, |json| {
-            let map = way.iter().fold(json, |at, key| &mut at[*key]);
-            if let Some(map) = map.as_object_mut() {
-                map.remove(*last);
-            }
-        })?;
-        Ok(Some(comments))
+            let object = object.ok_or(Trouble::Strange)?;
+            let at = object.properties.iter().position(|property| property.name.as_str() == *last);
+            let (splices, comments) = self.removed(object, at.ok_or(Trouble::Strange)?);
+            Ok(Removal { splices, comments, keys: path.len() })
+        })
     }
 }
 

@@ -71,6 +71,83 @@ pub(crate) enum Trouble {
     Strange,
 }
 
+/// What a format has of its own: what its texts hold, and which of their ranges a change replaces.
+trait Syntax {
+    fn whole(&self) -> &str;
+    fn replace_whole(&mut self, text: Zeroizing<String>);
+    fn values(body: &str) -> Result<serde_json::Value, Trouble>;
+    fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble>;
+    /// The value is there.
+    fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble>;
+}
+
+/// What has to go with a value that is removed.
+struct Removal {
+    splices: Vec<Splice>,
+    /// The comments among that.
+    comments: Vec<String>,
+    /// To how many keys of the path there is nothing any more.
+    keys: usize,
+}
+
+impl<S: Syntax> Document for S {
+    fn text(&self) -> &str {
+        self.whole()
+    }
+
+    fn get(&self, path: &[&str]) -> Option<serde_json::Value> {
+        path.iter().try_fold(&S::values(body(self.whole())).ok()?, |value, key| value.get(key)).cloned()
+    }
+
+    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
+        if path.is_empty() {
+            return Err(Trouble::Strange);
+        }
+        let splices = self.to_set(path, value)?;
+        apply(self, &splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = jsonc::plain(value))
+    }
+
+    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
+        if path.is_empty() {
+            return Err(Trouble::Strange);
+        }
+        if self.get(path).is_none() {
+            return Ok(None);
+        }
+        let Removal { splices, comments, keys } = self.to_remove(path)?;
+        let Some((last, way)) = path[..keys].split_last() else { return Err(Trouble::Strange) };
+        apply(self, &splices, |json| {
+            let map = way.iter().fold(json, |at, key| &mut at[*key]);
+            if let Some(map) = map.as_object_mut() {
+                map.remove(*last);
+            }
+        })?;
+        Ok(Some(comments))
+    }
+}
+
+/// Makes the change, if its result is what `change` makes of the values.
+fn apply<S: Syntax>(
+    document: &mut S,
+    splices: &[Splice],
+    change: impl FnOnce(&mut serde_json::Value),
+) -> Result<(), Trouble> {
+    let text = document.whole();
+    let mut expected = S::values(body(text))?;
+    change(&mut expected);
+    let result = spliced(text, text.len() - body(text).len(), splices)?;
+    if S::values(body(&result)).ok() != Some(expected) {
+        return Err(Trouble::Strange);
+    }
+    document.replace_whole(result);
+    Ok(())
+}
+
+/// The text without the mark that some editors on Windows write first.
+fn body(text: &str) -> &str {
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
 /// A range of a text and what takes its place.
 type Splice = (Range<usize>, String);
 

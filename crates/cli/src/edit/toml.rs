@@ -11,8 +11,7 @@ use mcp_mtls_core::config::Value;
 use toml_edit::{Document as Parsed, Item};
 use zeroize::Zeroizing;
 
-use super::jsonc::plain;
-use super::{Document, Splice, Trouble, lines, spliced};
+use super::{Removal, Splice, Syntax, Trouble, lines};
 use parts::{Kind, Part, Parts};
 use render::Style;
 
@@ -29,9 +28,8 @@ impl Toml {
         Ok(document)
     }
 
-    /// The text without the mark that some editors on Windows write first.
     fn body(&self) -> &str {
-        self.text.strip_prefix(super::MARK).unwrap_or(&self.text)
+        super::body(&self.text)
     }
 
     fn changed(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
@@ -59,65 +57,38 @@ impl Toml {
         }
         Change { text, parts: Parts::of(text, document.as_table()), style }.replaced(path, value)
     }
-
-    /// Makes the change, if its result is what `change` makes of the values.
-    fn apply(&mut self, splices: &[Splice], change: impl FnOnce(&mut serde_json::Value)) -> Result<(), Trouble> {
-        let body = self.body();
-        let mut expected = values(body)?;
-        change(&mut expected);
-        let result = Self { text: spliced(&self.text, self.text.len() - body.len(), splices)? };
-        if values(result.body()).ok() != Some(expected) {
-            return Err(Trouble::Strange);
-        }
-        self.text = result.text;
-        Ok(())
-    }
 }
 
-impl Document for Toml {
-    fn text(&self) -> &str {
+impl Syntax for Toml {
+    fn whole(&self) -> &str {
         &self.text
     }
 
-    fn get(&self, path: &[&str]) -> Option<serde_json::Value> {
-        path.iter().try_fold(&values(self.body()).ok()?, |value, key| value.get(key)).cloned()
+    fn replace_whole(&mut self, text: Zeroizing<String>) {
+        self.text = text;
     }
 
-    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
-        if path.is_empty() {
-            return Err(Trouble::Strange);
-        }
-        let splices = self.changed(path, value)?;
-        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
+    fn values(body: &str) -> Result<serde_json::Value, Trouble> {
+        values(body)
+    }
+
+    fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
+        self.changed(path, value)
     }
 
     // What holds for comments in JSON holds here. Those right below the last line of a table are in it, and go, too.
-    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
-        if path.is_empty() {
-            return Err(Trouble::Strange);
-        }
-        if self.get(path).is_none() {
-            return Ok(None);
-        }
+    fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble> {
         let text = self.body();
         let document = parsed(text)?;
-        let (splices, comments, gone) = if let Some((table, rest)) = inline::within(document.as_item(), path) {
-            (vec![inline::removed(text, table, rest)?], Vec::new(), path)
-        } else {
-            let parts = Parts::of(text, document.as_table());
-            // Maps without a header of their own are gone with the last that was in them.
-            let gone = (1..path.len()).find(|depth| parts.runs(&path[..*depth]) == parts.runs(path));
-            let (splices, comments) = Change { text, parts, style: Style::of(text) }.removed(path);
-            (splices, comments, &path[..gone.unwrap_or(path.len())])
-        };
-        let Some((last, way)) = gone.split_last() else { return Err(Trouble::Strange) };
-        self.apply(&splices, |json| {
-            let map = way.iter().fold(json, |at, key| &mut at[*key]);
-            if let Some(map) = map.as_object_mut() {
-                map.remove(*last);
-            }
-        })?;
-        Ok(Some(comments))
+        if let Some((table, rest)) = inline::within(document.as_item(), path) {
+            let splices = vec![inline::removed(text, table, rest)?];
+            return Ok(Removal { splices, comments: Vec::new(), keys: path.len() });
+        }
+        let parts = Parts::of(text, document.as_table());
+        // Maps without a header of their own are gone with the last that was in them.
+        let gone = (1..path.len()).find(|depth| parts.runs(&path[..*depth]) == parts.runs(path));
+        let (splices, comments) = Change { text, parts, style: Style::of(text) }.removed(path);
+        Ok(Removal { splices, comments, keys: gone.unwrap_or(path.len()) })
     }
 }
 

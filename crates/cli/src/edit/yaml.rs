@@ -10,8 +10,7 @@ mod tree;
 use mcp_mtls_core::config::Value;
 use zeroize::Zeroizing;
 
-use super::jsonc::plain;
-use super::{Document, MARK, Splice, Trouble, lines, nested, spliced};
+use super::{Removal, Splice, Syntax, Trouble, body, lines, nested};
 use render::Style;
 use tree::{Entry, Kind, Node, Tree};
 
@@ -24,61 +23,36 @@ impl Yaml {
     /// Reads a text; one with nothing in it is an empty map.
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
         let document = Self { text: Zeroizing::new(text.to_owned()) };
-        let tree = Tree::read(document.body())?;
+        let tree = Tree::read(body(&document.text))?;
         match tree.root.kind {
             Kind::Map { .. } => Ok(document),
             _ if tree.root.is_empty() => Ok(document),
-            _ => Err(no_map(document.body(), &tree.root, &[])),
+            _ => Err(no_map(body(&document.text), &tree.root, &[])),
         }
-    }
-
-    /// The text without the mark that some editors on Windows write first.
-    fn body(&self) -> &str {
-        self.text.strip_prefix(MARK).unwrap_or(&self.text)
-    }
-
-    /// Makes the change, if its result is what `change` makes of the values.
-    fn apply(&mut self, splices: &[Splice], change: impl FnOnce(&mut serde_json::Value)) -> Result<(), Trouble> {
-        let body = self.body();
-        let mut expected = values(body)?;
-        change(&mut expected);
-        let result = Self { text: spliced(&self.text, self.text.len() - body.len(), splices)? };
-        if values(result.body()).ok() != Some(expected) {
-            return Err(Trouble::Strange);
-        }
-        self.text = result.text;
-        Ok(())
     }
 }
 
-impl Document for Yaml {
-    fn text(&self) -> &str {
+impl Syntax for Yaml {
+    fn whole(&self) -> &str {
         &self.text
     }
 
-    fn get(&self, path: &[&str]) -> Option<serde_json::Value> {
-        path.iter().try_fold(&values(self.body()).ok()?, |value, key| value.get(key)).cloned()
+    fn replace_whole(&mut self, text: Zeroizing<String>) {
+        self.text = text;
     }
 
-    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
-        let splices = Change::of(self.body())?.set(path, value)?;
-        self.apply(&splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = plain(value))
+    fn values(body: &str) -> Result<serde_json::Value, Trouble> {
+        values(body)
+    }
+
+    fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
+        Change::of(body(&self.text))?.set(path, value)
     }
 
     // What holds for comments in JSON holds here. Those below that are further to the right go, too.
-    fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
-        let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
-        if self.get(path).is_none() {
-            return Ok(None);
-        }
-        let (splices, comments) = Change::of(self.body())?.remove(path)?;
-        self.apply(&splices, |json| {
-            let map = way.iter().fold(json, |at, key| &mut at[*key]);
-            if let Some(map) = map.as_object_mut() {
-                map.remove(*last);
-            }
-        })?;
-        Ok(Some(comments))
+    fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble> {
+        let (splices, comments) = Change::of(body(&self.text))?.remove(path)?;
+        Ok(Removal { splices, comments, keys: path.len() })
     }
 }
 

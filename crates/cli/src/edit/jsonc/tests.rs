@@ -1,4 +1,5 @@
 use super::*;
+use crate::edit::Document;
 use crate::edit::dice::Dice;
 
 fn entry() -> Value {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::edit::Document;
+use crate::edit::jsonc::plain;
 
 fn entry() -> Value {
     Value::Map(vec![
