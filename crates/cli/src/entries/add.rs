@@ -132,7 +132,10 @@ fn added(args: AddArgs) -> Result<Added> {
     let mut configuration = Configuration::open(config.as_deref())?;
     let there = configuration.map_of(&name);
     if let (Some(map), false) = (there, force) {
-        return Err(exists(&configuration, map, &name));
+        return Err(exists(&configuration, map, &name, hosts.as_ref()));
+    }
+    if let Some(hosts) = &hosts {
+        hosts::check(hosts, &name, configuration.target.path())?;
     }
     let draft = entry.draft()?;
     if pasted {
@@ -173,7 +176,7 @@ fn check_name(name: &str) -> Result<()> {
         .fix("Give another name as the first argument."))
 }
 
-fn exists(configuration: &Configuration, map: &str, name: &str) -> Failure {
+fn exists(configuration: &Configuration, map: &str, name: &str, hosts: Option<&Chosen>) -> Failure {
     let failure = Failure::new(Code::ConfigConflict, format!("There is an entry `{name}` already"))
         .at(format!("{}, {map}.{name}", configuration.told()));
     let there = File::parse(configuration.target.path().to_owned(), None, configuration.document.text())
@@ -184,6 +187,13 @@ fn exists(configuration: &Configuration, map: &str, name: &str) -> Failure {
             None => failure,
         },
         _ => failure,
+    };
+    let failure = match hosts.map(Chosen::names) {
+        Some(hosts) => {
+            let command = hosts::command(&hosts, name, configuration.target.path());
+            failure.fix(format!("Put it into hosts with `{command}`."))
+        }
+        None => failure,
     };
     failure.fix("Replace it with --force, or give another name.")
 }

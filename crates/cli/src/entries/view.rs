@@ -41,6 +41,8 @@ pub(super) fn added(added: &Added, paint: Paint) -> String {
         None => {
             lines.push("A host runs it as:".to_owned());
             lines.push(render::command_line(&command(added), 2));
+            lines.push("This puts it into a host:".to_owned());
+            lines.push(render::command_line(&installing(added), 2));
         }
         Some(Ok(installed)) => lines.extend([String::new(), installed.text(paint)]),
         Some(Err(failure)) => {
@@ -52,10 +54,17 @@ pub(super) fn added(added: &Added, paint: Paint) -> String {
 }
 
 fn command(added: &Added) -> Vec<&str> {
-    let name = ["mcp-mtls", "connect", added.name.as_str()];
+    with_config(&["mcp-mtls", "connect", &added.name], added)
+}
+
+fn installing(added: &Added) -> Vec<&str> {
+    with_config(&["mcp-mtls", "install", "HOST", &added.name], added)
+}
+
+fn with_config<'a>(words: &[&'a str], added: &'a Added) -> Vec<&'a str> {
     match added.config.as_deref().and_then(Path::to_str) {
-        Some(config) => [&name[..], &["--config", config]].concat(),
-        None => name.to_vec(),
+        Some(config) => [words, &["--config", config]].concat(),
+        None => words.to_vec(),
     }
 }
 

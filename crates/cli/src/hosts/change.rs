@@ -1,63 +1,45 @@
 //! What a change of a text looks like, without any of the text that was there before and is nobody's business.
 
-use mcp_mtls_core::error;
+use std::collections::HashMap;
 
-/// The lines that went and came. Of a line of which only a part changed, that part.
-pub(super) fn lines(before: &str, after: &str) -> Vec<String> {
-    let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
-    let head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let (old, new) = (&old[head..], &new[head..]);
-    let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
-    let (old, new) = (&old[..old.len() - tail], &new[..new.len() - tail]);
-    let mut lines = Vec::new();
-    for at in 0..old.len().max(new.len()) {
-        match (old.get(at), new.get(at)) {
-            (Some(old), Some(new)) if old == new => {}
-            (Some(old), Some(new)) => {
-                let [gone, come] = parts(old, new);
-                lines.extend(gone.map(|gone| format!("- {}", printable(&gone))));
-                lines.extend(come.map(|come| format!("+ {}", printable(&come))));
-            }
-            (Some(old), None) => lines.push(format!("- {}", printable(old))),
-            (None, Some(new)) => lines.push(format!("+ {}", printable(new))),
-            (None, None) => {}
-        }
+use mcp_mtls_core::config::Value;
+use mcp_mtls_core::error::{Code, Failure, Result, printable};
+
+use crate::edit::Format;
+
+/// The lines of this value, as they are written where nothing else is.
+pub(super) fn come(format: Format, path: &[&str], value: &Value) -> Result<Vec<String>> {
+    let text = alone(format, path, value)?;
+    // The braces around a file are no change.
+    let inner = text.trim_end().strip_prefix("{\n").and_then(|text| text.strip_suffix("\n}"));
+    let lines = inner.map_or_else(
+        || text.lines().map(printable).collect(),
+        |inner| inner.lines().map(|line| printable(line.strip_prefix("  ").unwrap_or(line))).collect::<Vec<_>>(),
+    );
+    Ok(lines.into_iter().map(|line| format!("+ {line}")).collect())
+}
+
+/// How many lines are not what they were, if there are any.
+pub(super) fn gone(before: &str, after: &str) -> Option<String> {
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    after.lines().for_each(|line| *left.entry(line).or_default() += 1);
+    let mut stays = |line: &str| left.get_mut(line).filter(|left| **left > 0).map(|left| *left -= 1).is_some();
+    match before.lines().filter(|line| !stays(line)).count() {
+        0 => None,
+        count => Some(format!("- ({})", lines(count))),
     }
-    lines
 }
 
-fn printable(line: &str) -> String {
-    error::printable(&line.replace('\t', "    "))
+pub(super) fn lines(count: usize) -> String {
+    if count == 1 { "1 line".to_owned() } else { format!("{count} lines") }
 }
 
-/// What of a line went, and what came in its place.
-fn parts(old: &str, new: &str) -> [Option<String>; 2] {
-    let same = |(old, new): &(char, char)| old == new;
-    let head: usize = old.chars().zip(new.chars()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
-    let rest = (&old[head..], &new[head..]);
-    let tail: usize = rest.0.chars().rev().zip(rest.1.chars().rev()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
-    // Where text was replaced by text, that is a value of ours, which reads better as a whole.
-    let replaced = tail < rest.0.len() && tail < rest.1.len();
-    let within = |c: char| !c.is_whitespace() && !"\"',:=[]{}".contains(c);
-    let (head, tail) = if replaced {
-        let (start, end) = (old[..head].trim_end_matches(within).len(), &old[old.len() - tail..]);
-        (start, end.trim_start_matches(within).len())
-    } else {
-        (head, tail)
-    };
-    let shown = |line: &str| {
-        let changed = &line[head..line.len() - tail];
-        if changed.is_empty() {
-            return None;
-        }
-        // The indentation tells where it is.
-        let (before, blank) = match line[..head].trim_start() {
-            "" => ("", &line[..head]),
-            _ => ("…", ""),
-        };
-        Some(format!("{blank}{before}{changed}{}", if tail > 0 { "…" } else { "" }))
-    };
-    [shown(old), shown(new)]
+/// A text with nothing but this value.
+pub(super) fn alone(format: Format, path: &[&str], value: &Value) -> Result<String> {
+    let strange = |_| Failure::new(Code::SystemFailed, "The entry cannot be put into words");
+    let mut document = format.parse("").map_err(strange)?;
+    document.set(path, value).map_err(strange)?;
+    Ok(document.text().to_owned())
 }
 
 #[cfg(test)]
@@ -65,18 +47,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_changed_is_shown() {
-        let before = "{\n  \"other\": { \"token\": \"hunter2\" } // hunter3\n}\n";
-        let after =
-            "{\n  \"other\": { \"token\": \"hunter2\" }, // hunter3\n  \"corp\": {\n    \"command\": \"x\"\n  }\n}\n";
-        assert_eq!(lines(before, after), ["+ …,…", "+   \"corp\": {", "+     \"command\": \"x\"", "+   }"]);
-        let before = r#"{"mcp":{"other":{"token":"hunter2"}}}"#;
-        let after = r#"{"mcp":{"other":{"token":"hunter2"},"corp":{"command":"x"}}}"#;
-        assert_eq!(lines(before, after), [r#"+ …,"corp":{"command":"x"}…"#]);
-        assert_eq!(lines("  a: one\n  b: two\n", "  a: one\n  b: too\n"), ["- …two", "+ …too"]);
-        let [before, after] = ["old", "new"].map(|word| format!(r#"{{"t":"hunter2","args":["a","/{word}/b"]}}"#));
-        assert_eq!(lines(&before, &after), ["- …/old/b…", "+ …/new/b…"]);
-        assert_eq!(lines("", "a: 1\n"), ["+ a: 1"]);
-        assert_eq!(lines("x\n", "x\n"), [""; 0]);
+    fn only_what_is_new_is_shown() {
+        let value = Value::Map(vec![("command".to_owned(), Value::text("x"))]);
+        for (format, lines) in [
+            (Format::Jsonc, &["+ \"m\": {", "+   \"corp\": {", "+     \"command\": \"x\"", "+   }", "+ }"][..]),
+            (Format::Toml, &["+ [m.corp]", "+ command = \"x\""]),
+            (Format::Yaml, &["+ m:", "+   corp:", "+     command: x"]),
+        ] {
+            assert_eq!(come(format, &["m", "corp"], &value).unwrap(), lines, "{format:?}");
+        }
+        assert_eq!(gone("a\nb\nb\nc\n", "b\nc\nd\n").as_deref(), Some("- (2 lines)"));
+        assert_eq!(gone("a b", "a c").as_deref(), Some("- (1 line)"));
+        assert_eq!(gone("a\nb\n", "a\nx\nb\n"), None);
     }
 }

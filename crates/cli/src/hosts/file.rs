@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use mcp_mtls_core::config::Value;
 use mcp_mtls_core::error::{Code, Failure, Result, plain as words};
+use serde_json::Value as Json;
 
 use super::change;
 use super::host::Host;
 use super::place::Surroundings;
-use super::shape::Run;
+use super::shape::{Found, Run};
 use crate::edit::write::Target;
 use crate::edit::{Document, Format, Trouble};
 
@@ -35,11 +36,10 @@ impl Opened {
         Ok(Self { target, document, changed: false, backup: None })
     }
 
-    pub(super) fn set(&mut self, host: &Host, path: &[&str], value: &Value) -> Result<Vec<String>> {
-        let before = if self.target.exists() || self.changed { self.document.text().to_owned() } else { String::new() };
+    pub(super) fn set(&mut self, host: &Host, path: &[&str], value: &Value) -> Result<()> {
         self.document.set(path, value).map_err(|trouble| host.trouble(trouble, &self.target))?;
         self.changed = true;
-        Ok(change::lines(&before, self.document.text()))
+        Ok(())
     }
 
     /// Goes back to this text.
@@ -56,7 +56,8 @@ impl Opened {
         self.changed = true;
         let gone = before.saturating_sub(lines(self.document.text()));
         let name = words(path.last().unwrap_or(&""));
-        let mut told = vec![format!("- {name} ({gone} line{})", if gone == 1 { "" } else { "s" })];
+        let gone = if gone == 0 { "part of a line".to_owned() } else { change::lines(gone) };
+        let mut told = vec![format!("- {name} ({gone})")];
         told.extend(comments.into_iter().flatten().map(|_| "- (a comment above it)".to_owned()));
         Ok(told)
     }
@@ -67,33 +68,62 @@ impl Opened {
 }
 
 impl Host {
+    /// The keys to an entry, where entries stand in a map.
     pub(super) fn path<'a>(&self, name: &'a str) -> Vec<&'a str> {
         self.keys.iter().copied().chain([name]).collect()
     }
 
     pub(super) fn entry(&self, file: &Opened, name: &str) -> Option<serde_json::Value> {
+        if self.shape.in_list {
+            return self.entries(file).into_iter().find(|(other, _)| other == name).map(|(_, entry)| entry);
+        }
         file.document.get(&self.path(name))
+    }
+
+    /// The entries in a file, by their names.
+    fn entries(&self, file: &Opened) -> Vec<(String, Json)> {
+        match file.document.get(self.keys) {
+            Some(Json::Object(entries)) if !self.shape.in_list => entries.into_iter().collect(),
+            Some(Json::Array(entries)) if self.shape.in_list => {
+                let named = |entry: Json| Some((entry.get("name")?.as_str()?.to_owned(), entry));
+                entries.into_iter().filter_map(named).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The names of our entries in a file.
     pub(super) fn ours(&self, file: &Opened) -> Vec<String> {
-        let entries = file.document.get(self.keys);
-        let entries = entries.as_ref().and_then(serde_json::Value::as_object).into_iter().flatten();
-        entries.filter(|(_, entry)| self.found(entry).is_ours()).map(|(name, _)| name.clone()).collect()
+        self.named(file, Found::is_ours)
+    }
+
+    /// The names of entries that start this program, and that somebody has written in a way of her own.
+    pub(super) fn theirs(&self, file: &Opened) -> Vec<String> {
+        self.named(file, |found, name| found.is_started() && !found.is_ours(name))
+    }
+
+    fn named(&self, file: &Opened, fits: impl Fn(&Found, &str) -> bool) -> Vec<String> {
+        let entries = self.entries(file).into_iter();
+        entries.filter(|(name, entry)| fits(&self.found(entry), name)).map(|(name, _)| name).collect()
     }
 
     pub(super) fn told(&self, file: &Opened, name: &str) -> String {
+        if self.shape.in_list {
+            return format!("{}, {}, `name: {}`", file.told(), self.keys.join("."), words(name));
+        }
         format!("{}, {}.{}", file.told(), self.keys.join("."), words(name))
     }
 
     pub(super) fn taken(&self, file: &Opened, run: &Run) -> Failure {
         let what = format!("{} has an entry `{}` already that is not of mcp-mtls", self.title, words(&run.name));
         let failure = Failure::new(Code::ConfigConflict, what).at(self.told(file, &run.name));
-        let url = self.entry(file, &run.name).and_then(|entry| self.found(&entry).url);
-        match url {
-            Some(url) if run.url.as_ref() == Some(&url) => {
+        let Some(found) = self.entry(file, &run.name).map(|entry| self.found(&entry)) else { return failure };
+        match found.url {
+            None if found.is_started() => failure.because("It starts mcp-mtls, but not as `install` would write it."),
+            Some(url) if run.url.as_ref() == Some(&url) && !found.is_started() => {
                 failure.because("It is the same server, to which the host connects by itself, without the certificate.")
             }
+            Some(_) if found.is_started() => failure.because("It has both a command and a URL."),
             Some(_) => failure.because("It is a remote server, to which the host connects by itself."),
             None => failure,
         }
@@ -105,8 +135,17 @@ impl Host {
             let what = format!("`{}` cannot be the name of an entry in {}", words(name), self.title);
             Err(Failure::new(Code::ConfigInvalidValue, what).because(why).fix("Give the entry another name."))
         };
-        if name.is_empty() || name.starts_with('-') {
+        if name.is_empty() {
+            return refused("It is empty.".to_owned());
+        }
+        if name.starts_with('-') {
             return refused("`connect` would take it for a flag.".to_owned());
+        }
+        if name.contains(['$', '{', '}']) {
+            return refused("Hosts take `$` and `{` for references.".to_owned());
+        }
+        if name == "__proto__" && self.format == Format::Jsonc {
+            return refused("It is no key for programs in JavaScript.".to_owned());
         }
         if self.strict_names && !name.chars().all(fits) {
             return refused(format!("{} wants letters, digits, `-` and `_` alone.", self.title));
@@ -133,9 +172,11 @@ impl Host {
             }
             Trouble::NoMap { line, path: keys } => {
                 let what = if keys.is_empty() { "The file".to_owned() } else { format!("`{}`", words(&keys)) };
+                let fix = if keys.is_empty() { "Make it one." } else { "Make it one, or remove it." };
                 Failure::new(Code::ConfigInvalidValue, format!("{what} of {title} holds no map of keys"))
                     .at(format!("{path}:{line}"))
-                    .because("Its servers stand there by their names; nothing was changed.")
+                    .because("Something has to be put into it by its name; nothing was changed.")
+                    .fix(fix)
             }
             Trouble::Strange => Failure::new(
                 Code::FileUnwritable,
@@ -151,7 +192,7 @@ impl Host {
     fn files(&self, scope: &Scope, around: &Surroundings) -> Result<Option<(Vec<PathBuf>, PathBuf)>> {
         match scope {
             Scope::Project(folder) => match &self.project {
-                Some(files) => Ok(Some(files.within(folder))),
+                Some(project) => Ok(Some(project.files.within(folder))),
                 None => {
                     Err(Failure::new(Code::UsageInvalid, format!("No file of a project is known of {}", self.title))
                         .fix("Leave out --project."))
@@ -180,7 +221,10 @@ impl Host {
 
 pub(super) fn open(host: &Host, scope: &Scope, around: &Surroundings) -> Result<Vec<Opened>> {
     let Some((paths, new)) = host.files(scope, around)? else { return Ok(Vec::new()) };
-    let read = paths.iter().map(|path| Target::of_host(path));
+    let read = |path: &PathBuf| {
+        Target::of_host(path).map_err(|failure| failure.because(format!("{} has its servers there.", host.title)))
+    };
+    let read = paths.iter().map(read);
     let mut targets = read.collect::<Result<Vec<_>>>()?;
     targets.retain(Target::exists);
     if targets.is_empty() {

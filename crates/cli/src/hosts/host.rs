@@ -12,7 +12,7 @@ pub(super) struct Host {
     /// The user's files; none where a host has none.
     pub(super) user: Option<Files>,
     /// The files in the folder of a project.
-    pub(super) project: Option<Files>,
+    pub(super) project: Option<Project>,
     /// What it is called in a shell.
     pub(super) program: Option<&'static str>,
     /// The keys to the map of entries.
@@ -26,6 +26,12 @@ pub(super) struct Host {
     pub(super) next: &'static str,
     /// Whether its file is written, since somebody has run it then. Of others the entry is shown.
     pub(super) is_written: bool,
+}
+
+pub(super) struct Project {
+    pub(super) files: Files,
+    /// What to do instead of `next`, if that is something else.
+    pub(super) next: Option<&'static str>,
 }
 
 /// How an entry looks.
@@ -71,8 +77,14 @@ pub(super) enum Environment {
 pub(super) enum More {
     /// By its name, in the list under this key.
     Names(&'static str),
-    /// As a reference between these two texts, in the map under the key.
-    References(&'static str, &'static str, &'static str),
+    /// As a reference, in the map under the key.
+    References {
+        key: &'static str,
+        before: &'static str,
+        after: &'static str,
+        /// Whether the server gets the reference itself, where the variable is not set.
+        keeps: bool,
+    },
     /// Not at all but by its value.
     No,
 }

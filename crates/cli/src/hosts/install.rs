@@ -9,7 +9,7 @@ use mcp_mtls_core::error::{Code, Failure, Result};
 use super::file::Scope;
 use super::host::Host;
 use super::place::Surroundings;
-use super::plan::{Outcome, Plan, What};
+use super::plan::{Outcome, Plan, Theirs, What};
 use super::rows::HOSTS;
 use super::shape::Run;
 use super::{Chosen, list, notes, program, scope, view};
@@ -120,12 +120,17 @@ impl Installed {
 pub(crate) fn install(args: &InstallArgs) -> Result<ExitCode> {
     let around = Surroundings::here();
     let Some(host) = args.host.as_deref() else {
+        // Without it nothing is known of any host.
+        around.home()?;
         list::run(&around, args.json);
         return Ok(ExitCode::SUCCESS);
     };
     let auto = host.eq_ignore_ascii_case("auto");
     if args.yes && !auto {
         return Err(Failure::new(Code::UsageInvalid, "--yes is for `auto`").fix("Remove --yes: nothing is asked."));
+    }
+    if auto {
+        around.home()?;
     }
     let hosts = if auto { found(&around, args.project.is_some()) } else { Chosen::read(host)? };
     if hosts.0.is_empty() {
@@ -135,7 +140,8 @@ pub(crate) fn install(args: &InstallArgs) -> Result<ExitCode> {
     }
     let scope = scope(args.project.as_deref())?;
     let (runs, broken) = runs(&args.name, args.config.as_deref(), &around)?;
-    let mut plans = planned(&hosts, &scope, &around, &runs, args.force, auto);
+    let theirs = if args.force { Theirs::IsReplaced } else { Theirs::Stays };
+    let mut plans = planned(&hosts, &scope, &around, &runs, theirs, auto);
     for plan in &mut plans {
         plan.entries.extend(broken.iter().map(|(name, failure)| Outcome {
             name: name.clone(),
@@ -160,7 +166,19 @@ fn found(around: &Surroundings, in_project: bool) -> Chosen {
 pub(crate) fn added(hosts: &Chosen, name: &str, file: &Path) -> Result<Installed> {
     let around = Surroundings::here();
     let (runs, _) = runs(&[name.to_owned()], Some(file), &around)?;
-    Ok(finished(planned(hosts, &Scope::User, &around, &runs, false, false), false))
+    Ok(finished(planned(hosts, &Scope::User, &around, &runs, Theirs::StaysAfterAdd, false), false))
+}
+
+/// Whether these hosts can have an entry of this name in this file at all, before there is one.
+pub(crate) fn check(hosts: &Chosen, name: &str, file: &Path) -> Result<()> {
+    let around = Surroundings::here();
+    program::path(&around)?;
+    program::usable(file, "The path of the configuration file")?;
+    for host in &hosts.0 {
+        host.check_name(name)?;
+        host.file(&Scope::User, &around)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
@@ -171,7 +189,14 @@ pub(crate) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
     finished(plans, args.dry_run).answered(args.json)
 }
 
-fn planned(hosts: &Chosen, scope: &Scope, around: &Surroundings, runs: &[Run], force: bool, auto: bool) -> Vec<Plan> {
+fn planned(
+    hosts: &Chosen,
+    scope: &Scope,
+    around: &Surroundings,
+    runs: &[Run],
+    theirs: Theirs,
+    auto: bool,
+) -> Vec<Plan> {
     let mut plans = Vec::new();
     for host in &hosts.0 {
         // What is to be done by hand was not asked for.
@@ -181,7 +206,7 @@ fn planned(hosts: &Chosen, scope: &Scope, around: &Surroundings, runs: &[Run], f
             plans.push(plan);
             continue;
         }
-        let mut plan = Plan::install(host, scope, around, runs, force);
+        let mut plan = Plan::install(host, scope, around, runs, theirs);
         notes::add(&mut plan, scope, runs);
         plans.push(plan);
     }
@@ -189,6 +214,7 @@ fn planned(hosts: &Chosen, scope: &Scope, around: &Surroundings, runs: &[Run], f
 }
 
 fn finished(mut plans: Vec<Plan>, dry: bool) -> Installed {
+    plans.iter_mut().for_each(Plan::warn);
     if !dry {
         plans.iter_mut().for_each(Plan::write);
     }

@@ -16,18 +16,24 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
+use mcp_mtls_core::config;
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 
 use file::Scope;
 use host::Host;
 use rows::HOSTS;
 
-pub(crate) use install::{InstallArgs, Installed, UninstallArgs, added, install, uninstall};
+pub(crate) use install::{InstallArgs, Installed, UninstallArgs, added, check, install, uninstall};
 
 /// The hosts of these names, with commas between them.
 pub(crate) struct Chosen(Vec<&'static Host>);
 
 impl Chosen {
+    /// Their names, as `install` takes them.
+    pub(crate) fn names(&self) -> String {
+        self.0.iter().map(|host| host.id).collect::<Vec<_>>().join(",")
+    }
+
     pub(crate) fn read(names: &str) -> Result<Self> {
         let mut hosts: Vec<&'static Host> = Vec::new();
         for name in names.split(',').map(str::trim) {
@@ -42,14 +48,25 @@ impl Chosen {
 
 fn unknown(name: &str) -> Failure {
     let failure = Failure::new(Code::UsageInvalid, format!("There is no host `{}`", plain(name)));
-    let names = HOSTS.iter().flat_map(|host| host.aliases.iter().copied().chain([host.id]));
-    let near = names.map(|near| (strsim::damerau_levenshtein(&name.to_lowercase(), near), near)).min();
-    match near {
-        Some((distance, near)) if distance <= 2 => failure.fix(format!("Did you mean `{near}`?")),
+    let names = HOSTS.iter().flat_map(|host| host.aliases.iter().map(|alias| (true, *alias)).chain([(false, host.id)]));
+    // Of two that are as near, the name and not the alias.
+    let far = |(is_alias, near)| (strsim::damerau_levenshtein(&name.to_lowercase(), near), is_alias, near);
+    match names.map(far).min() {
+        Some((distance, _, near)) if distance <= 2 => failure.fix(format!("Did you mean `{near}`?")),
         _ => {
             let ids: Vec<_> = HOSTS.iter().map(|host| host.id).collect();
             failure.because(format!("The hosts are {}.", ids.join(", "))).fix("Name one of these.")
         }
+    }
+}
+
+/// What puts an entry of this configuration file into hosts.
+pub(crate) fn command(hosts: &str, name: &str, file: &Path) -> String {
+    let command = format!("mcp-mtls install {hosts} {}", plain(name));
+    if config::user_file().is_ok_and(|user| user == file) {
+        command
+    } else {
+        format!("{command} --config {}", plain(&file.display().to_string()))
     }
 }
 

@@ -32,6 +32,7 @@ fn of_run(host: &Host, run: &Run) -> Vec<String> {
     let mut notes = Vec::new();
     let missing: Vec<_> = host.missing(run).collect();
     let needed = || run.variables.iter().filter(|variable| missing.contains(&variable.name.as_str()));
+    let is_left_out = |variable: &&Variable| host.is_left_out(run, &variable.name);
     match &host.environment {
         Environment::Whole => {}
         Environment::Part { more: More::No, .. } => {
@@ -39,14 +40,26 @@ fn of_run(host: &Host, run: &Run) -> Vec<String> {
                 format!("{name} needs {}, which {title} does not give to servers: {}", variable.name, instead(variable))
             }));
         }
-        Environment::Part { .. } => {
-            let names: Vec<_> = needed().map(|variable| variable.name.as_str()).collect();
+        Environment::Part { more, .. } => {
+            let names: Vec<_> = host.passed(run).collect();
             if !names.is_empty() {
                 notes.push(format!("{title} is told to give {} to {name}; the value is not written", names.join(", ")));
             }
+            if let (More::References { before, after, keeps: true, .. }, Some(first)) = (more, names.first()) {
+                notes.push(format!(
+                    "one that is not set arrives as the text {before}{first}{after}: {title} must always have what it gives",
+                ));
+            }
+            notes.extend(needed().filter(is_left_out).map(|variable| {
+                format!(
+                    "{} is not set here, and {title} is not told to give it to {name}: set it and run this again, or {}",
+                    variable.name,
+                    instead(variable)
+                )
+            }));
         }
     }
-    let unset = run.variables.iter().filter(|variable| !variable.is_set);
+    let unset = run.variables.iter().filter(|variable| !variable.is_set && !is_left_out(variable));
     notes.extend(
         unset.map(|variable| format!("{} is not set here; {title} must have it when it starts {name}", variable.name)),
     );

@@ -130,35 +130,43 @@ impl Surroundings {
             .filter(|path| is_program(path))
     }
 
-    fn home(&self) -> Result<&str> {
-        self.home.as_deref().ok_or_else(|| {
+    pub(super) fn home(&self) -> Result<&str> {
+        let name = match self.system {
+            System::Windows => "USERPROFILE",
+            System::Linux | System::MacOs => "HOME",
+        };
+        let home = self.home.as_deref().ok_or_else(|| {
             Failure::new(Code::ConfigUnreadable, "The home folder, in which hosts keep their files, is not known")
                 .because("The environment does not name it, or not in UTF-8.")
-                .fix(match self.system {
-                    System::Windows => "Set USERPROFILE.",
-                    System::Linux | System::MacOs => "Set HOME.",
-                })
-        })
+                .fix(format!("Set {name}."))
+        })?;
+        if self.is_absolute(home) { Ok(home) } else { Err(relative(name)) }
+    }
+
+    fn is_absolute(&self, path: &str) -> bool {
+        match self.system {
+            System::Windows => path.as_bytes().get(1) == Some(&b':') || path.starts_with(r"\\"),
+            System::Linux | System::MacOs => path.starts_with('/'),
+        }
     }
 
     /// The absolute path that a variable holds. Nobody knows what a relative one is relative to when the host runs.
     fn absolute(&self, name: &str) -> Result<Option<String>> {
         let Some(value) = self.variables.get(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-        let path = value.to_str().filter(|path| match self.system {
-            System::Windows => path.as_bytes().get(1) == Some(&b':') || path.starts_with(r"\\"),
-            System::Linux | System::MacOs => path.starts_with('/'),
-        });
-        path.map(|path| Some(path.trim_end_matches(['/', '\\']).to_owned())).ok_or_else(|| {
-            Failure::new(Code::ConfigInvalidValue, format!("{name} holds no absolute path"))
-                .because("It says where the host keeps its files, and these are not guessed.")
-                .fix(format!("Set {name} to an absolute path in UTF-8, or unset it."))
-        })
+        let path = value.to_str().filter(|path| self.is_absolute(path));
+        path.map(|path| Some(path.trim_end_matches(['/', '\\']).to_owned())).ok_or_else(|| relative(name))
     }
 
     fn join(&self, base: &str, path: &str) -> String {
         let between = if self.system == System::Windows { "\\" } else { "/" };
         [base].into_iter().chain(path.split('/').filter(|part| !part.is_empty())).collect::<Vec<_>>().join(between)
     }
+}
+
+fn relative(name: &str) -> Failure {
+    Failure::new(Code::ConfigInvalidValue, format!("{name} holds no absolute path"))
+        .because("It says where hosts keep their files, and these are not guessed.")
+        .fix(format!("Set {name} to an absolute path in UTF-8{}.", if name == "HOME" { "" } else { ", or unset it" }))
 }
 
 #[cfg(unix)]

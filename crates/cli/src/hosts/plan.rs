@@ -10,7 +10,6 @@ use super::file::{Opened, Scope, open};
 use super::host::Host;
 use super::place::Surroundings;
 use super::shape::{Run, WhenThere, whole};
-use crate::edit::Format;
 use crate::edit::jsonc::plain;
 
 /// A host, and what is to become of its files.
@@ -25,6 +24,17 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
     /// Why nothing can be done at all.
     pub(super) failure: Option<Failure>,
+    /// What to do in the host, that it sees a new entry.
+    pub(super) next: &'static str,
+}
+
+/// What becomes of an entry of that name that is not ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Theirs {
+    IsReplaced,
+    Stays,
+    /// And it was `add` that found it.
+    StaysAfterAdd,
 }
 
 pub(super) struct Outcome {
@@ -53,7 +63,8 @@ pub(super) struct Snippet {
 
 impl Plan {
     pub(super) fn new(host: &'static Host) -> Self {
-        Self { host, files: Vec::new(), entries: Vec::new(), snippet: None, notes: Vec::new(), failure: None }
+        let (files, entries, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { host, files, entries, snippet: None, notes, failure: None, next: host.next }
     }
 
     /// Puts these entries into the files of the host, or into a text to be copied.
@@ -62,16 +73,19 @@ impl Plan {
         scope: &Scope,
         around: &Surroundings,
         runs: &[Run],
-        force: bool,
+        theirs: Theirs,
     ) -> Self {
         let mut plan = Self::new(host);
-        if let Err(failure) = plan.fill(scope, around, runs, force) {
+        if let (Scope::Project(_), Some(project)) = (scope, &host.project) {
+            plan.next = project.next.unwrap_or(host.next);
+        }
+        if let Err(failure) = plan.fill(scope, around, runs, theirs) {
             plan.failure = Some(failure);
         }
         plan
     }
 
-    fn fill(&mut self, scope: &Scope, around: &Surroundings, runs: &[Run], force: bool) -> Result<()> {
+    fn fill(&mut self, scope: &Scope, around: &Surroundings, runs: &[Run], theirs: Theirs) -> Result<()> {
         let host = self.host;
         if !host.is_written {
             self.snippet = Some(snippet(host, scope, around, &runs.iter().collect::<Vec<_>>())?);
@@ -82,7 +96,7 @@ impl Plan {
         for run in runs {
             let file = self.file_of(&run.name);
             let before = self.files.get(file).map(|file| (file.document.text().to_owned(), file.changed));
-            let done = self.put(file, run, force);
+            let done = self.put(file, run, theirs);
             if let (Err(failure), Some(file), Some((text, changed))) = (&done, self.files.get_mut(file), before) {
                 // One half of an entry is no entry.
                 file.restore(host, &text, changed)?;
@@ -102,46 +116,63 @@ impl Plan {
         self.files.iter().rposition(|file| self.host.entry(file, name).is_some()).unwrap_or(last)
     }
 
-    fn put(&mut self, at: usize, run: &Run, force: bool) -> Result<(What, Vec<String>)> {
+    fn put(&mut self, at: usize, run: &Run, theirs: Theirs) -> Result<(What, Vec<String>)> {
         let host = self.host;
         host.check_name(&run.name)?;
         let mut others = self.files.iter().enumerate().filter(|(other, _)| *other != at);
         // Hosts with several files merge what they find.
-        let other =
-            others.find(|(_, file)| host.entry(file, &run.name).is_some_and(|entry| !host.found(&entry).is_ours()));
+        let is_theirs = |entry: serde_json::Value| !host.found(&entry).is_ours(&run.name);
+        let other = others.find(|(_, file)| host.entry(file, &run.name).is_some_and(is_theirs));
         if let Some((_, other)) = other {
             return Err(host.taken(other, run).fix("Remove one of the two: the host would mix them."));
         }
         let Some(file) = self.files.get_mut(at) else { return Err(Failure::new(Code::SystemFailed, "No file")) };
         let found = host.entry(file, &run.name);
-        let pieces = host.pieces(run, found.as_ref());
         let path = host.path(&run.name);
-        let Some(entry) = found else {
-            let lines = file.set(host, &path, &whole(pieces))?;
-            return Ok((What::Add, lines));
+        let seen = found.as_ref().map(|entry| host.found(entry));
+        let (Some(entry), Some(seen)) = (found, seen) else {
+            let value = whole(host.pieces(run, None)?);
+            file.set(host, &path, &value)?;
+            return Ok((What::Add, change::come(host.format, &path, &value)?));
         };
-        if !host.found(&entry).is_ours() {
-            if !force {
-                return Err(host.taken(file, run).fix("Replace it with --force, or give yours another name."));
+        if !seen.is_ours(&run.name) {
+            if theirs != Theirs::IsReplaced {
+                return Err(host.taken(file, run).fix(theirs.instead(host, run)));
             }
-            let value = whole(pieces);
+            let value = whole(host.pieces(run, None)?);
             file.set(host, &path, &value)?;
             // What stood there may hold secrets of others.
             let mut lines = vec![format!("- (what stood there as {})", words(&run.name))];
-            lines.extend(change::lines("", &alone(host.format, &path, &value)?));
+            lines.extend(change::come(host.format, &path, &value)?);
             return Ok((What::Replace, lines));
         }
-        let mut lines = Vec::new();
-        for piece in pieces {
+        let before = file.document.text().to_owned();
+        let mut new = Vec::new();
+        for mut piece in host.pieces(run, Some(&entry))? {
             let path: Vec<_> = path.iter().copied().chain(piece.path.iter().map(String::as_str)).collect();
-            let stays = match (piece.when_there, file.document.get(&path)) {
+            let there = file.document.get(&path);
+            let stays = match (piece.when_there, &there) {
                 (WhenThere::New, _) | (WhenThere::Theirs, Some(_)) => true,
-                (WhenThere::Ours, Some(there)) => there == plain(&piece.value),
+                (WhenThere::Ours | WhenThere::Among, Some(there)) => *there == plain(&piece.value),
                 (_, None) => false,
             };
-            if !stays {
-                lines.extend(file.set(host, &path, &piece.value)?);
+            if stays {
+                continue;
             }
+            file.set(host, &path, &piece.value)?;
+            if let (WhenThere::Among, Value::List(values), Some(there)) = (piece.when_there, &mut piece.value, there) {
+                // What else is in the list was there before.
+                values.drain(..there.as_array().map_or(0, Vec::len).min(values.len()));
+            }
+            new.push(piece);
+        }
+        let mut lines: Vec<_> = change::gone(&before, file.document.text()).into_iter().collect();
+        if !new.is_empty() {
+            lines.extend(change::come(host.format, &path, &whole(new))?);
+        }
+        if let Some(config) = seen.config().filter(|config| *config != run.config) {
+            let name = words(&run.name);
+            self.notes.push(format!("until now {name} of {} was that of {}", host.title, words(config)));
         }
         let off =
             [("enabled", false), ("disabled", true)].iter().any(|(key, off)| entry.get(key) == Some(&(*off).into()));
@@ -161,6 +192,19 @@ impl Plan {
         let mut wanted: Vec<(usize, String)> = Vec::new();
         for (at, file) in plan.files.iter().enumerate() {
             wanted.extend(host.ours(file).into_iter().map(|name| (at, name)));
+            let theirs = host.theirs(file).into_iter().filter(|_| names.is_empty());
+            let told = |name: String| {
+                format!("{} starts mcp-mtls, but not as `install` would write it, and stays", words(&name))
+            };
+            plan.notes.extend(theirs.map(told));
+        }
+        if plan.files.is_empty() && plan.failure.is_none() && names.is_empty() {
+            plan.notes.push(match host.user {
+                Some(_) => format!("where the file of {} is on this system is not known", host.title),
+                None => {
+                    format!("of {}, files of projects alone are known: name a folder with --project=DIR", host.title)
+                }
+            });
         }
         if !names.is_empty() {
             wanted.retain(|(_, name)| names.contains(name));
@@ -173,8 +217,8 @@ impl Plan {
         for (at, name) in wanted {
             let Some(file) = plan.files.get_mut(at) else { continue };
             if !host.is_written {
-                let (keys, file) = (host.keys.join("."), file.told());
-                plan.notes.push(format!("{} is under `{keys}` in {file}: remove it there", words(&name)));
+                let failure = by_hand(host, file, &name);
+                plan.entries.push(Outcome::of(&name, at, Err(failure)));
                 continue;
             }
             let done = file.remove(host, &host.path(&name)).map(|lines| (What::Remove, lines));
@@ -192,9 +236,26 @@ impl Plan {
                 .because("It stays as it is.")
                 .fix(format!("Remove it in {} itself.", host.title));
         }
+        if self.files.is_empty() {
+            let what = format!("Where {} has its entries is not known here, so `{told}` is not looked for", host.title);
+            return Failure::new(Code::ConfigNoSuchEntry, what).fix(match host.user {
+                Some(_) => format!("Remove it in {} itself.", host.title),
+                None => "Name the folder of the project with --project=DIR.".to_owned(),
+            });
+        }
         let failure = Failure::new(Code::ConfigNoSuchEntry, format!("{} has no entry `{told}`", host.title));
         let failure = self.files.iter().fold(failure, |failure, file| failure.at(file.told()));
         failure.fix("`mcp-mtls install --list` tells what there is.")
+    }
+
+    /// Says which files are read-only: that does not keep them from being replaced.
+    pub(super) fn warn(&mut self) {
+        let changed = self.files.iter().filter(|file| file.changed);
+        let is_read_only = |file: &&Opened| {
+            file.target.path().metadata().is_ok_and(|there| there.is_file() && there.permissions().readonly())
+        };
+        let told = changed.filter(is_read_only).map(|file| format!("{} is read-only, and stays so", file.told()));
+        self.notes.extend(told);
     }
 
     /// Writes what has changed. A file that cannot be written fails for all its entries, and for nothing else.
@@ -237,6 +298,23 @@ impl Outcome {
     }
 }
 
+impl Theirs {
+    fn instead(self, host: &Host, run: &Run) -> String {
+        match self {
+            Self::StaysAfterAdd => {
+                let command = super::command(host.id, &run.name, run.config.as_ref());
+                format!("Replace it with `{command} --force`, or give yours another name.")
+            }
+            Self::IsReplaced | Self::Stays => "Replace it with --force, or give yours another name.".to_owned(),
+        }
+    }
+}
+
+fn by_hand(host: &Host, file: &Opened, name: &str) -> Failure {
+    let what = format!("mcp-mtls does not write the file of {}, in which `{}` is", host.title, words(name));
+    Failure::new(Code::FileUnwritable, what).at(host.told(file, name)).fix("Take it out there by hand.")
+}
+
 fn snippet(host: &Host, scope: &Scope, around: &Surroundings, runs: &[&Run]) -> Result<Snippet> {
     for run in runs {
         host.check_name(&run.name)?;
@@ -246,19 +324,11 @@ fn snippet(host: &Host, scope: &Scope, around: &Surroundings, runs: &[&Run]) -> 
         (scope, _) => scope,
     };
     let file = host.file(scope, around)?;
-    let value = |run: &&Run| whole(host.pieces(run, None));
+    let value = |run: &Run| Ok(whole(host.pieces(run, None)?));
     let value = if host.shape.in_list {
-        Value::List(runs.iter().map(value).collect())
+        Value::List(runs.iter().map(|run| value(run)).collect::<Result<_>>()?)
     } else {
-        Value::Map(runs.iter().map(|run| (run.name.clone(), value(run))).collect())
+        Value::Map(runs.iter().map(|run| Ok((run.name.clone(), value(run)?))).collect::<Result<_>>()?)
     };
-    Ok(Snippet { file, text: alone(host.format, host.keys, &value)? })
-}
-
-/// A text with nothing but this value.
-fn alone(format: Format, path: &[&str], value: &Value) -> Result<String> {
-    let strange = |_| Failure::new(Code::SystemFailed, "The entry cannot be put into words");
-    let mut document = format.parse("").map_err(strange)?;
-    document.set(path, value).map_err(strange)?;
-    Ok(document.text().to_owned())
+    Ok(Snippet { file, text: change::alone(host.format, host.keys, &value)? })
 }

@@ -3,7 +3,7 @@
 mod shown;
 mod written;
 
-use super::host::{Command, Environment, Fixed, Host, More, Shape};
+use super::host::{Command, Environment, Fixed, Host, More, Project, Shape};
 use super::place::{Files, Place};
 use shown::{CLAUDE_DESKTOP, CONTINUE, CURSOR, DEVIN, GOOSE, LIBRECHAT, ROO, VSCODE, WINDSURF, ZED};
 use written::{CLAUDE_CODE, CLINE, CODEX, COPILOT_CLI, GEMINI_CLI, HERMES, OPENCODE};
@@ -38,8 +38,8 @@ const fn files(folder: &'static [Place], names: &'static [&'static str], new: &'
     Files { folder, names, new }
 }
 
-const fn project(names: &'static [&'static str]) -> Files {
-    Files { folder: &[], names, new: names[0] }
+const fn project(names: &'static [&'static str]) -> Project {
+    Project { files: Files { folder: &[], names, new: names[0] }, next: None }
 }
 
 /// `command` and `args`, which most have.
@@ -55,7 +55,11 @@ const fn part(more: More) -> Environment {
     Environment::Part { given: BASICS, more }
 }
 
-const ENV_REFERENCES: More = More::References("env", "${env:", "}");
+const fn references(before: &'static str, after: &'static str, keeps: bool) -> More {
+    More::References { key: "env", before, after, keeps }
+}
+
+const ENV_REFERENCES: More = references("${env:", "}", false);
 
 const MCP_SERVERS: &[&str] = &["mcpServers"];
 

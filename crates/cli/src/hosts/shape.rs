@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_mtls_core::config::{Entry, Value, Variable};
-use mcp_mtls_core::error::Result;
+use mcp_mtls_core::error::{Code, Failure, Result, plain as words};
 use serde_json::Value as Json;
 
 use super::host::{Command, Environment, Fixed, Host, Longer, More};
@@ -14,6 +14,8 @@ pub(super) struct Run {
     /// The program, absolute.
     pub(super) program: String,
     pub(super) arguments: Vec<String>,
+    /// The configuration file of the entry, absolute.
+    pub(super) config: String,
     /// The variables that it needs, each once.
     pub(super) variables: Vec<Variable>,
     /// Whether it starts programs of its own, which need nobody knows what.
@@ -36,6 +38,8 @@ pub(super) struct Piece {
 pub(super) enum WhenThere {
     /// Ours: it is set to what it should be.
     Ours,
+    /// Ours, in a list beside what the user has there.
+    Among,
     /// The user's: it stays. Where it is missing, it is added.
     Theirs,
     /// The user's, and so is its absence: only a new entry gets it.
@@ -48,6 +52,8 @@ pub(super) struct Found {
     arguments: Vec<String>,
     /// Of a remote server.
     pub(super) url: Option<String>,
+    /// Whether there is anything where a remote server has its URL.
+    is_remote: bool,
 }
 
 impl Run {
@@ -64,6 +70,7 @@ impl Run {
             name: name.to_owned(),
             program: program.to_owned(),
             arguments: ["connect", name, "--config", config].map(str::to_owned).to_vec(),
+            config: config.to_owned(),
             variables,
             starts: !draft.programs.is_empty(),
             timeout: entry.timeout()?,
@@ -74,7 +81,7 @@ impl Run {
 
 impl Host {
     /// Everything that an entry has here. `found` is the entry as it is.
-    pub(super) fn pieces(&self, run: &Run, found: Option<&Json>) -> Vec<Piece> {
+    pub(super) fn pieces(&self, run: &Run, found: Option<&Json>) -> Result<Vec<Piece>> {
         let shape = &self.shape;
         let within = |keys: &[&str]| shape.inside.iter().chain(keys).map(|key| (*key).to_owned()).collect();
         let piece = |keys: &[&str], value, when_there| Piece { path: within(keys), value, when_there };
@@ -97,15 +104,16 @@ impl Host {
                 pieces.push(piece(&[list], Value::List(arguments.collect()), WhenThere::Ours));
             }
         }
-        let passed: Vec<_> = self.missing(run).collect();
+        let passed: Vec<_> = self.passed(run).collect();
         match &self.environment {
-            Environment::Part { more: More::References(key, before, after), .. } => {
+            Environment::Part { more: More::References { key, before, after, .. }, .. } => {
                 pieces.extend(passed.iter().map(|name| {
                     piece(&[key, name], Value::text(&format!("{before}{name}{after}")), WhenThere::Theirs)
                 }));
             }
-            Environment::Part { more: More::Names(key), .. } if !passed.is_empty() => {
-                pieces.extend(names(found, key, &passed).map(|list| piece(&[key], list, WhenThere::Ours)));
+            Environment::Part { more: More::Names(key), .. } => {
+                let list = names(found, key, &passed).map_err(|Unkept| self.unkept(&run.name, key))?;
+                pieces.extend(list.map(|list| piece(&[key], list, WhenThere::Among)));
             }
             _ => {}
         }
@@ -125,7 +133,27 @@ impl Host {
             }));
         }
         pieces.extend(shape.first.iter().map(|(key, value)| piece(&[key], fixed(value), WhenThere::New)));
-        pieces
+        Ok(pieces)
+    }
+
+    fn unkept(&self, name: &str, key: &str) -> Failure {
+        let what = format!("`{key}` of the entry `{}` of {} holds what cannot be kept", words(name), self.title);
+        Failure::new(Code::ConfigInvalidValue, what)
+            .because("More has to be put into that list, and something in it is no text, boolean or whole number.")
+            .fix(format!("Remove it from `{key}`."))
+    }
+
+    /// Those of them that it is told to give.
+    pub(super) fn passed<'a>(&self, run: &'a Run) -> impl Iterator<Item = &'a str> {
+        self.missing(run).filter(|name| !self.is_left_out(run, name))
+    }
+
+    /// Whether a reference to this variable would be worse than nothing: to one that need not be set, is not, and
+    /// would arrive as the reference itself.
+    pub(super) fn is_left_out(&self, run: &Run, name: &str) -> bool {
+        let keeps = matches!(self.environment, Environment::Part { more: More::References { keeps: true, .. }, .. });
+        let mut variables = run.variables.iter().filter(|variable| variable.name == name);
+        keeps && variables.any(|variable| !variable.is_set && variable.setting == "tls.spiffe.socket")
     }
 
     /// The variables that it needs, and that this host does not give it unasked.
@@ -153,16 +181,32 @@ impl Host {
             }
             Command::Parts(program, arguments) => (text(program), list(arguments)),
         };
-        Found { command, arguments, url: ["url", "httpUrl", "serverUrl", "uri"].into_iter().find_map(text) }
+        let is_remote = URLS.iter().any(|key| inner.get(key).is_some() || entry.get(key).is_some());
+        Found { command, arguments, url: URLS.into_iter().find_map(text), is_remote }
     }
 }
 
 impl Found {
-    /// Whether this program made it, by whatever path it was called.
-    pub(super) fn is_ours(&self) -> bool {
+    /// Whether `install` made it under this name, by whatever path this program was called. All else is somebody's own.
+    pub(super) fn is_ours(&self, name: &str) -> bool {
+        let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
+        let entry = match arguments[..] {
+            ["connect", entry] => entry,
+            ["connect", entry, "--config", file] if !file.is_empty() => entry,
+            _ => return false,
+        };
+        self.is_started() && !self.is_remote && entry == name
+    }
+
+    /// Whether it starts this program, by whatever path.
+    pub(super) fn is_started(&self) -> bool {
         let name = self.command.as_deref().and_then(|path| path.rsplit(['/', '\\']).next());
         matches!(name, Some("mcp-mtls" | "mcp-mtls.exe"))
-            && self.arguments.first().is_some_and(|word| word == "connect")
+    }
+
+    /// The configuration file that an entry of ours names.
+    pub(super) fn config(&self) -> Option<&str> {
+        self.arguments.get(3).map(String::as_str)
     }
 }
 
@@ -191,15 +235,21 @@ fn put(keys: &mut Vec<(String, Value)>, path: &[String], value: Value) {
     }
 }
 
-/// The list of names with those that are missing; nothing where there is none to write.
-fn names(found: Option<&Json>, key: &str, passed: &[&str]) -> Option<Value> {
+/// Something in a list cannot be written again.
+struct Unkept;
+
+/// The list of names with those that are missing, if any is.
+fn names(found: Option<&Json>, key: &str, passed: &[&str]) -> Result<Option<Value>, Unkept> {
     let there: &[Json] = found.and_then(|found| found.get(key)?.as_array()).map_or(&[], Vec::as_slice);
     // A name may have more to say, as in `{ name = "TOKEN", source = "local" }`.
     let has = |name: &str| there.iter().any(|there| there == name || there["name"] == name);
     let by_value = |name: &str| found.and_then(|found| found.get("env")?.get(name)).is_some();
-    let added = passed.iter().copied().filter(|name| !has(name) && !by_value(name)).map(Value::text);
-    let names: Vec<_> = there.iter().filter_map(value_of).chain(added).collect();
-    (!names.is_empty()).then_some(Value::List(names))
+    let added: Vec<_> = passed.iter().copied().filter(|name| !has(name) && !by_value(name)).map(Value::text).collect();
+    if added.is_empty() {
+        return Ok(None);
+    }
+    let names = there.iter().map(value_of).chain(added.into_iter().map(Some)).collect::<Option<_>>();
+    names.map(|names| Some(Value::List(names))).ok_or(Unkept)
 }
 
 fn value_of(json: &Json) -> Option<Value> {
@@ -215,6 +265,9 @@ fn value_of(json: &Json) -> Option<Value> {
         Json::Null => return None,
     })
 }
+
+/// Where hosts have the URL of a remote server.
+const URLS: [&str; 4] = ["url", "httpUrl", "serverUrl", "uri"];
 
 /// How much longer than us a host waits, so that our reason is told, and not its own, in seconds.
 const SPARE: u64 = 5;

@@ -34,7 +34,7 @@ fn one(plan: &Plan, dry: bool, paint: Paint) -> String {
     lines.extend(plan.notes.iter().map(|note| render::labelled("note", Ink::Warning, &printable(note), 2, paint)));
     let removed = |entry: &Outcome| matches!(entry.what, What::Remove);
     if plan.snippet.is_some() || plan.entries.iter().any(|entry| done(entry) && !removed(entry)) {
-        lines.push(render::labelled("next", Ink::Good, host.next, 2, paint));
+        lines.push(render::labelled("next", Ink::Good, plan.next, 2, paint));
     } else if plan.entries.iter().any(done) {
         lines.push(render::wrapped(&format!("What runs keeps it until {} is started anew.", host.title), 2));
     }
@@ -43,7 +43,7 @@ fn one(plan: &Plan, dry: bool, paint: Paint) -> String {
 
 fn outcome(plan: &Plan, entry: &Outcome, dry: bool, paint: Paint) -> Vec<String> {
     let file = plan.files.get(entry.file).map(|file| printable(&file.told())).unwrap_or_default();
-    let name = printable(&entry.name);
+    let name = if entry.name.is_empty() { "(no name)".to_owned() } else { printable(&entry.name) };
     let text = match (&entry.what, dry) {
         (What::Failed(failure), _) => {
             return vec![format!("  {name}: not done"), render::failure_within("error", Ink::Bad, failure, 4, paint)];
@@ -73,7 +73,7 @@ fn by_hand(plan: &Plan, snippet: &Snippet) -> String {
     let keys = host.keys.join(".");
     let file = match &snippet.file {
         Some(file) => printable(&file.display().to_string()),
-        None => "its configuration file".to_owned(),
+        None => "its configuration file, whose place on this system is not known".to_owned(),
     };
     let who = if host.is_written { "This was not written to" } else { "mcp-mtls does not write" };
     let what = format!(
@@ -93,6 +93,15 @@ pub(super) fn intended(plans: &[Plan]) -> String {
             let names: Vec<_> = entries.map(|entry| plain(&entry.name)).collect();
             lines.push(format!("  {} ({}): {}", printable(&file.told()), plan.host.title, names.join(", ")));
         }
+    }
+    let failed = |plan: &Plan| {
+        let told = plan.failures().map(|failure| format!("  {}: {failure}", plan.host.title));
+        told.collect::<Vec<_>>()
+    };
+    let failed: Vec<_> = plans.iter().flat_map(failed).collect();
+    if !failed.is_empty() {
+        lines.push("These would not:".to_owned());
+        lines.extend(failed);
     }
     lines.join("\n")
 }
@@ -139,8 +148,8 @@ pub(super) fn rows(rows: &[Row], paint: Paint) -> String {
     for row in rows {
         let id = paint.ink(if row.is_here { Ink::Strong } else { Ink::Faint }, row.host.id).into_owned();
         let gap = " ".repeat(width - row.host.id.len());
-        let here = if row.is_here { "here" } else { "not found here" };
-        let way = if row.host.is_written { "written" } else { "shown to be copied" };
+        let here = if row.is_here { "here" } else { "not here" };
+        let way = if row.host.is_written { "install writes its file" } else { "shown to be copied" };
         lines.push(format!("{id}{gap}  {here}, {way}"));
         if let Some(file) = row.file.as_ref().filter(|_| row.is_here) {
             lines.push(format!("  {}", printable(&file.display().to_string())));

@@ -1,6 +1,6 @@
 //! Hosts that nobody has run so far: what belongs into their files is shown, and they are not changed.
 
-use super::{ENV_REFERENCES, MCP_SERVERS, PLAIN, STDIO, files, part, project};
+use super::{ENV_REFERENCES, MCP_SERVERS, PLAIN, STDIO, files, part, project, references};
 use crate::edit::Format;
 use crate::hosts::host::{Command, Environment, Fixed, Host, More, Shape};
 use crate::hosts::place::{Place, System};
@@ -202,7 +202,7 @@ pub(super) const LIBRECHAT: Host = Host {
     program: None,
     keys: MCP_SERVERS,
     shape: PLAIN,
-    environment: part(More::References("env", "${", "}")),
+    environment: part(references("${", "}", true)),
     startup: None,
     strict_names: false,
     next: "Start LibreChat anew.",

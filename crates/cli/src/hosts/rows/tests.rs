@@ -7,7 +7,7 @@ use mcp_mtls_core::config::{Entry, EntrySettings};
 use super::*;
 use crate::hosts::file::Scope;
 use crate::hosts::place::{Surroundings, System};
-use crate::hosts::plan::Plan;
+use crate::hosts::plan::{Plan, Theirs};
 use crate::hosts::shape::{Run, whole};
 
 /// Nobody's machine.
@@ -157,12 +157,12 @@ fn every_entry_is_read_back_as_ours_and_as_it_should_be() {
     for host in HOSTS {
         let mut document = host.format.parse("").unwrap();
         let path: Vec<_> = host.keys.iter().copied().chain(["corp"]).collect();
-        document.set(&path, &whole(host.pieces(&run, None))).unwrap();
+        document.set(&path, &whole(host.pieces(&run, None).unwrap())).unwrap();
         let again = host.format.parse(document.text()).unwrap();
         let entry = again.get(&path).unwrap();
-        assert!(host.found(&entry).is_ours(), "{}: {entry}", host.id);
+        assert!(host.found(&entry).is_ours("corp"), "{}: {entry}", host.id);
         assert!(host.found(&entry).url.is_none(), "{}", host.id);
-        for piece in host.pieces(&run, Some(&entry)) {
+        for piece in host.pieces(&run, Some(&entry)).unwrap() {
             let path: Vec<_> = path.iter().copied().chain(piece.path.iter().map(String::as_str)).collect();
             assert_eq!(again.get(&path), Some(crate::edit::jsonc::plain(&piece.value)), "{}: {path:?}", host.id);
         }
@@ -175,29 +175,50 @@ fn what_is_not_written_is_shown_on_every_system() {
     for host in HOSTS.iter().filter(|host| !host.is_written) {
         for system in [System::Linux, System::MacOs, System::Windows] {
             let around = machine(system, &[]);
-            let plan = Plan::install(host, &Scope::User, &around, &[run()], false);
+            let plan = Plan::install(host, &Scope::User, &around, &[run()], Theirs::Stays);
             let snippet = plan.snippet.unwrap_or_else(|| panic!("{}", host.id));
             assert!(host.format.parse(&snippet.text).unwrap().get(host.keys).is_some(), "{}", host.id);
             assert!(plan.files.is_empty() && plan.failure.is_none());
-            let project = Plan::install(host, &Scope::Project("/work".into()), &around, &[run()], false);
+            let project = Plan::install(host, &Scope::Project("/work".into()), &around, &[run()], Theirs::Stays);
             let shown = project.snippet.and_then(|snippet| snippet.file);
-            let wanted = host.project.map(|files| Path::new("/work").join(files.new));
+            let wanted = host.project.as_ref().map(|project| Path::new("/work").join(project.files.new));
             assert_eq!(shown, wanted, "{}", host.id);
         }
     }
 }
 
 #[test]
-fn only_a_path_that_ends_in_our_name_is_ours() {
+fn only_what_install_writes_is_ours() {
+    use serde_json::json;
     let host = find("cursor").unwrap();
-    let ours = |command: &str, first: &str| {
-        host.found(&serde_json::json!({ "command": command, "args": [first, "corp"] })).is_ours()
-    };
+    let ours = |entry: serde_json::Value| host.found(&entry).is_ours("corp");
+    let entry = |command: &str, arguments: &[&str]| json!({ "command": command, "args": arguments });
     for command in ["mcp-mtls", "/usr/bin/mcp-mtls", r"C:\bin\mcp-mtls.exe"] {
-        assert!(ours(command, "connect") && !ours(command, "doctor"), "{command}");
+        assert!(ours(entry(command, &["connect", "corp"])), "{command}");
+        assert!(ours(entry(command, &["connect", "corp", "--config", "/x/config.jsonc"])), "{command}");
     }
     for command in ["npx", "/usr/bin/not-mcp-mtls", "/usr/bin/mcp-mtls/run", "mcp-mtls-2", ""] {
-        assert!(!ours(command, "connect"), "{command}");
+        assert!(!ours(entry(command, &["connect", "corp"])), "{command}");
     }
-    assert!(!host.found(&serde_json::json!("mcp-mtls connect")).is_ours());
+    for arguments in [
+        &["connect"][..],
+        &["doctor", "corp"],
+        &["connect", "other"],
+        &["connect", "https://mcp.corp.example/mcp"],
+        &["connect", "corp", "--cert", "me.pem"],
+        &["connect", "corp", "--config"],
+        &["connect", "corp", "--config", "a", "--header", "X: hunter2"],
+        &["connect", "--config", "a", "corp"],
+        &["connect", "--opencode", "/work", "corp"],
+    ] {
+        assert!(!ours(entry("mcp-mtls", arguments)), "{arguments:?}");
+    }
+    for url in ["url", "httpUrl", "serverUrl", "uri"] {
+        assert!(
+            !ours(json!({ "command": "mcp-mtls", "args": ["connect", "corp"], url: "https://x.example" })),
+            "{url}"
+        );
+    }
+    assert!(!ours(json!({ "command": "mcp-mtls", "args": ["connect", "corp", "--config", 1] })));
+    assert!(!ours(json!("mcp-mtls connect corp")));
 }

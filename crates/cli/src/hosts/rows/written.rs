@@ -1,8 +1,8 @@
 //! Hosts that somebody has run with what is written here: their files are changed.
 
-use super::{MCP_SERVERS, PLAIN, STDIO, files, part, project};
+use super::{MCP_SERVERS, PLAIN, STDIO, files, part, project, references};
 use crate::edit::Format;
-use crate::hosts::host::{Command, Environment, Fixed, Host, Longer, More, Shape, Startup};
+use crate::hosts::host::{Command, Environment, Fixed, Host, Longer, More, Project, Shape, Startup};
 use crate::hosts::place::{Place, System};
 
 pub(super) const OPENCODE: Host = Host {
@@ -32,7 +32,12 @@ pub(super) const CLAUDE_CODE: Host = Host {
     title: "Claude Code",
     format: Format::Jsonc,
     user: Some(files(&[Place::variable("CLAUDE_CONFIG_DIR", ""), Place::home("")], &[".claude.json"], ".claude.json")),
-    project: Some(project(&[".mcp.json"])),
+    project: Some(Project {
+        next: Some(
+            "Start Claude Code in that folder, and approve the server when it asks; `claude mcp list` shows it.",
+        ),
+        ..project(&[".mcp.json"])
+    }),
     program: Some("claude"),
     keys: MCP_SERVERS,
     shape: STDIO,
@@ -49,13 +54,18 @@ pub(super) const CODEX: Host = Host {
     title: "Codex",
     format: Format::Toml,
     user: Some(files(&[Place::variable("CODEX_HOME", ""), Place::home(".codex")], &["config.toml"], "config.toml")),
-    project: Some(project(&[".codex/config.toml"])),
+    project: Some(Project {
+        next: Some(
+            "Codex reads that file in projects that it trusts: start it in that folder, and trust it when it asks.",
+        ),
+        ..project(&[".codex/config.toml"])
+    }),
     program: Some("codex"),
     keys: &["mcp_servers"],
     shape: PLAIN,
     environment: part(More::Names("env_vars")),
     startup: Some(Startup { seconds: 30, longer: Longer::Seconds("startup_timeout_sec"), least: 0 }),
-    strict_names: true,
+    strict_names: false,
     next: "`codex mcp list` shows it; start Codex anew, and `/mcp` shows its tools.",
     is_written: true,
 };
@@ -74,7 +84,7 @@ pub(super) const GEMINI_CLI: Host = Host {
     program: Some("gemini"),
     keys: MCP_SERVERS,
     shape: PLAIN,
-    environment: part(More::References("env", "$", "")),
+    environment: part(references("$", "", false)),
     startup: Some(Startup { seconds: 600, longer: Longer::Milliseconds("timeout"), least: 0 }),
     strict_names: false,
     next: "`gemini mcp list` shows it in a folder that is trusted; start Gemini CLI anew.",
@@ -84,7 +94,7 @@ pub(super) const GEMINI_CLI: Host = Host {
 pub(super) const CLINE: Host = Host {
     id: "cline",
     aliases: &[],
-    title: "Cline",
+    title: "Cline CLI",
     format: Format::Jsonc,
     user: Some(files(
         &[
@@ -151,7 +161,7 @@ pub(super) const HERMES: Host = Host {
     shape: PLAIN,
     environment: Environment::Part {
         given: &["HOME", "PATH", "SHELL", "TERM", "USER", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "SYSTEMROOT"],
-        more: More::References("env", "${", "}"),
+        more: references("${", "}", true),
     },
     startup: Some(Startup { seconds: 60, longer: Longer::Seconds("connect_timeout"), least: 0 }),
     strict_names: false,

@@ -24,6 +24,8 @@ async fn the_first_entry_makes_the_file_and_connect_works_with_it() {
     Added corp in [home]/.config/mcp-mtls/config.jsonc.
     A host runs it as:
       mcp-mtls connect corp
+    This puts it into a host:
+      mcp-mtls install HOST corp
     "#);
     assert_snapshot!(stage.without_chance(&stage.text()), @r#"
     {
@@ -133,6 +135,8 @@ async fn offline_the_server_is_not_asked() {
     Added corp in [home]/.config/mcp-mtls/config.jsonc.
     A host runs it as:
       mcp-mtls connect corp
+    This puts it into a host:
+      mcp-mtls install HOST corp
     "#);
     assert_eq!(stage.server.server().connections().len(), 0);
     assert!(stage.text().contains("\"corp\""));

@@ -16,7 +16,13 @@ enabled_tools = ["echo"]
 "#;
     home.has(".codex/config.toml", before);
     let dry = home.told(&["install", "codex", "--dry-run"]);
-    assert!(!dry.contains("hunter2") && dry.contains("- …/old/bin/mcp-mtls…"), "{dry}");
+    // Of what was there, nothing is shown but how much of it goes.
+    assert!(
+        dry.contains("    - (3 lines)\n    + [mcp_servers.corp]\n    + command = \"[home]/bin/mcp-mtls\"\n"),
+        "{dry}"
+    );
+    assert!(dry.contains("    + env_vars = [\"HTTPS_PROXY\"]\n"), "{dry}");
+    assert!(["hunter2", "/old/", "MINE", "source", "was here"].iter().all(|there| !dry.contains(there)), "{dry}");
     home.told(&["install", "codex"]);
     let program = home.path("bin/mcp-mtls");
     let after = before
@@ -44,10 +50,35 @@ fn what_the_user_has_added_stays() {
     let told = home.told(&["install", "copilot"]);
     assert!(told.contains("nothing to change") && told.contains("switched off"), "{told}");
     assert_eq!(home.text(file), mine);
-    home.has(file, &mine.replace("\"connect\"", "\"connect\", \"--old\""));
+    let config = home.path(super::CONFIG).to_string_lossy().into_owned();
+    home.has(file, &mine.replace(&config, "/old/config.jsonc"));
     let json = parsed(&home.told(&["install", "copilot", "--json"]));
     assert_eq!(json["hosts"][0]["entries"][0]["state"], "updated", "{json}");
+    let told = json["hosts"][0]["notes"].to_string();
+    assert!(told.contains("until now corp of Copilot CLI was that of /old/config.jsonc"), "{told}");
     assert_eq!(home.text(file), mine);
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_dropped() {
+    let home = Home::new();
+    let before =
+        "[mcp_servers.corp]\ncommand = \"mcp-mtls\"\nargs = [\"connect\", \"corp\"]\nenv_vars = [1.5, \"MINE\"]\n";
+    home.has(".codex/config.toml", before);
+    let refused = home.refused(1, &["install", "codex"]);
+    assert!(refused.contains("`env_vars` of the entry `corp` of Codex holds what cannot be kept"), "{refused}");
+    assert_eq!(home.text(".codex/config.toml"), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_read_only_is_replaced_with_a_word() {
+    let home = Home::new();
+    home.has(".codex/config.toml", "# mine\n");
+    let file = home.path(".codex/config.toml");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o444)).expect("chmod");
+    let told = home.told(&["install", "codex"]);
+    assert!(told.contains("config.toml is read-only, and stays so") && super::mode(&file) == 0o444, "{told}");
 }
 
 #[test]

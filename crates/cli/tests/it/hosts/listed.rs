@@ -21,6 +21,27 @@ fn every_host_is_told_with_its_file_and_our_entries() {
 }
 
 #[test]
+fn a_home_that_is_not_known_is_told_once() {
+    let home = Home::new();
+    for arguments in [&["install", "--list"][..], &["install", "auto"], &["install", "codex"]] {
+        for (set, why) in [(None, "HOME."), (Some("rel"), "HOME holds no absolute path")] {
+            let mut command = home.command(arguments);
+            command.env_remove("HOME").env_remove("USERPROFILE").arg("--json");
+            if arguments[1] != "--list" {
+                command.arg("--config").arg(home.path(super::CONFIG));
+            }
+            command.envs(set.map(|set| (if cfg!(windows) { "USERPROFILE" } else { "HOME" }, set)));
+            let output = command.output().expect("it runs");
+            let told =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(!output.status.success() && !told.contains("No host was found"), "{told}");
+            assert!(cfg!(windows) || told.matches(why).count() == 1, "{arguments:?} {set:?}: {told}");
+        }
+    }
+    assert!(home.files().is_empty(), "{:?}", home.files());
+}
+
+#[test]
 fn auto_is_for_the_hosts_that_are_here_and_asks_first() {
     let home = Home::new();
     let refused = home.refused(2, &["install", "auto", "--yes"]);
@@ -30,6 +51,10 @@ fn auto_is_for_the_hosts_that_are_here_and_asks_first() {
     let refused = home.refused(2, &["install", "auto"]);
     assert!(refused.contains("[home]/.codex/config.toml (Codex): corp"), "{refused}");
     assert!(refused.contains("nobody can be asked") && refused.contains("--yes"), "{refused}");
+    home.has(".gemini/settings.json", "{");
+    let refused = home.refused(2, &["install", "auto"]);
+    assert!(refused.contains("These would not: Gemini CLI: The file of Gemini CLI is not valid JSON"), "{refused}");
+    std::fs::remove_dir_all(home.path(".gemini")).expect("removed");
     let dry = home.told(&["install", "auto", "--dry-run"]);
     assert!(dry.contains("Would add corp to [home]/.codex/config.toml"), "{dry}");
     assert_eq!(home.text(".codex/config.toml"), "");

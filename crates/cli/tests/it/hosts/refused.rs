@@ -26,6 +26,34 @@ fn an_entry_of_somebody_else_is_not_replaced_unless_told_to() {
 }
 
 #[test]
+fn an_entry_that_starts_this_program_in_a_way_of_its_own_is_somebody_elses() {
+    let entry = |rest: &str| format!(r#"{{ "mcpServers": {{ "corp": {{ "command": "/x/mcp-mtls", {rest} }} }} }}"#);
+    for rest in [
+        r#""args": ["connect", "https://mcp.corp.example/mcp", "--header", "X: hunter2"]"#,
+        r#""args": ["connect", "corp", "--config", "/x", "--header", "X: hunter2"]"#,
+        r#""args": ["connect", "other"]"#,
+        r#""args": ["connect", "--opencode", "/work", "corp"]"#,
+        r#""args": ["doctor", "corp"]"#,
+        r#""args": ["connect", "corp"], "httpUrl": "https://mcp.corp.example/mcp""#,
+    ] {
+        let home = Home::new();
+        let there = entry(rest);
+        home.has(".gemini/settings.json", &there);
+        for dry in [&["install", "gemini"][..], &["install", "gemini", "--dry-run"]] {
+            let refused = home.refused(1, dry);
+            assert!(refused.contains("config-conflict") && !refused.contains("hunter2"), "{rest}: {refused}");
+        }
+        let told = home.told(&["uninstall", "gemini"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("corp starts mcp-mtls, but not as `install` would write it, and stays"), "{told}");
+        let refused = home.refused(1, &["uninstall", "gemini", "corp"]);
+        assert!(refused.contains("is not of mcp-mtls") && refused.contains("It stays as it is."), "{refused}");
+        assert_eq!((home.text(".gemini/settings.json"), home.files().len()), (there, 1), "{rest}");
+        let dry = home.told(&["install", "gemini", "--force", "--dry-run"]);
+        assert!(dry.contains("- (what stood there as corp)") && !dry.contains("hunter2"), "{dry}");
+    }
+}
+
+#[test]
 fn a_server_that_the_host_has_already_is_named() {
     let home = Home::new();
     home.has(".gemini/settings.json", r#"{"mcpServers":{"corp":{"httpUrl":"https://mcp.corp.example/mcp"}}}"#);
@@ -67,15 +95,23 @@ fn names_must_be_those_of_entries_and_of_hosts() {
     );
     let refused = home.refused(2, &["install", "emacs"]);
     assert!(refused.contains("The hosts are opencode, claude-code, codex"), "{refused}");
+    let refused = home.refused(2, &["install", "codx"]);
+    assert!(refused.contains("Did you mean `codex`?"), "{refused}");
     home.has(CONFIG, &CORP.replace("\"corp\"", "\"corp.eu\""));
-    for host in ["codex", "claude"] {
-        let refused = home.refused(1, &["install", host]);
-        assert!(refused.contains("letters, digits, `-` and `_` alone"), "{refused}");
-    }
+    let refused = home.refused(1, &["install", "claude"]);
+    assert!(refused.contains("letters, digits, `-` and `_` alone"), "{refused}");
     home.told(&["install", "opencode"]);
-    home.has(CONFIG, &CORP.replace("\"corp\"", "\"--stdio\""));
-    let refused = home.refused(1, &["install", "opencode"]);
-    assert!(refused.contains("would take it for a flag"), "{refused}");
+    for (name, host, why) in [
+        ("--stdio", "opencode", "would take it for a flag"),
+        ("a{env:TOKEN}b", "opencode", "`$` and `{` for references"),
+        ("a$TOKEN", "gemini", "`$` and `{` for references"),
+        ("a${TOKEN}", "cursor", "`$` and `{` for references"),
+        ("__proto__", "copilot", "no key for programs in JavaScript"),
+    ] {
+        home.has(CONFIG, &CORP.replace("\"corp\"", &format!("\"{name}\"")));
+        let refused = home.refused(1, &["install", host]);
+        assert!(refused.contains(why) && refused.contains("cannot be the name of an entry"), "{name}: {refused}");
+    }
     home.has(CONFIG, &CORP.replace("\"url\"", "\"enabled\": false, \"url\""));
     let refused = home.refused(1, &["install", "codex", "corp"]);
     assert!(refused.contains("config-disabled"), "{refused}");
@@ -120,7 +156,7 @@ fn what_fails_for_one_does_not_hold_up_the_others() {
         entries.iter().map(|entry| format!("{} {}", entry["name"], entry["state"]).replace('"', "")).collect()
     };
     assert_eq!(states(0), ["two failed", "b.c failed", "corp added"]);
-    assert_eq!(states(2), ["two added", "b.c failed", "corp added"]);
+    assert_eq!(states(2), ["two added", "b.c added", "corp added"]);
     assert_eq!(json["hosts"][1]["failure"]["code"], "config-syntax", "{json}");
     assert_eq!(json["hosts"][0]["entries"][0]["failure"]["code"], "config-conflict", "{json}");
     let outcome = home.run(&["install", "claude,gemini,codex"]);
@@ -131,10 +167,10 @@ fn what_fails_for_one_does_not_hold_up_the_others() {
 #[test]
 fn an_entry_is_changed_as_a_whole_or_not_at_all() {
     let home = Home::new();
-    let there = r#"{"mcpServers":{"corp":{"command":"/old/mcp-mtls","args":["connect"],"env":"x"}}}"#;
+    let there = r#"{"mcpServers":{"corp":{"command":"/old/mcp-mtls","args":["connect","corp"],"env":"x"}}}"#;
     home.has(".gemini/settings.json", there);
     let refused = home.refused(1, &["install", "gemini"]);
-    assert!(refused.contains("holds no map of keys"), "{refused}");
+    assert!(refused.contains("holds no map of keys") && refused.contains("fix: Make it one"), "{refused}");
     assert_eq!(home.text(".gemini/settings.json"), there);
     home.has(CONFIG, &CORP.replace("\"corp\"", "\"two\": { \"url\": \"https://two.example/mcp\" }, \"corp\""));
     assert_eq!(home.run(&["install", "gemini"]).status, 1);

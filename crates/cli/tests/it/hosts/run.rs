@@ -91,6 +91,26 @@ async fn an_entry_that_is_added_can_be_installed_at_once() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("Added two in ") && told.contains("The file of Gemini CLI is not valid JSON"), "{told}");
     assert!(home.text(CONFIG).contains("\"two\"") && home.text(".codex/config.toml").contains("mcp_servers.two"));
+    // What is somebody else's there is replaced by `install`, since --force is for the entry here.
+    home.has(".gemini/settings.json", r#"{"mcpServers":{"two":{"command":"x"}}}"#);
+    let output = add("two", "gemini").await.expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("fix: Put it into hosts with `mcp-mtls install gemini-cli two`"), "{told}");
+    let output = add("four", "gemini").await.expect("it ends");
+    assert!(output.status.success());
+    home.told(&["remove", "four"]);
+    let replaced = home.text(".gemini/settings.json").replace(r#""connect","four""#, r#""connect","five""#);
+    home.has(".gemini/settings.json", &replaced);
+    let output = add("four", "gemini").await.expect("it ends");
+    let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(output.status.code() == Some(1), "{told}");
+    assert!(told.contains("Replace it with `mcp-mtls install gemini-cli four --force`"), "{told}");
+    // A name that a host does not take is refused before anything is done.
+    let (before, asked) = (home.text(CONFIG), server.requests().len());
+    let output = add("c.3", "claude").await.expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && told.contains("letters, digits, `-` and `_` alone"), "{told}");
+    assert_eq!((home.text(CONFIG), server.requests().len()), (before, asked));
     // And one that is not known is refused before anything is done.
     let before = home.text(CONFIG);
     let output = add("three", "emacs").await.expect("it ends");

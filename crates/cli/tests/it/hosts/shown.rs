@@ -22,20 +22,35 @@ fn the_entry_is_shown_and_nothing_is_written() {
         let place = snippet["file"].as_str().unwrap_or("(unknown)");
         insta::assert_snapshot!(host, format!("{place}\n\n{text}"));
         let told = home.told(&["uninstall", host]);
-        assert!(!told.contains("Removed"), "{told}");
+        let why = match host {
+            "claude-desktop" => "on this system is not known",
+            "librechat" | "roo" => "files of projects alone are",
+            _ => "Nothing of mcp-mtls is in",
+        };
+        assert!(!told.contains("Removed") && told.contains(why), "{told}");
     }
     assert!(home.files().is_empty(), "{:?}", home.files());
 }
 
 #[test]
 fn what_stands_there_is_told_and_stays() {
-    let home = Home::new();
-    let text = r#"{ "mcpServers": { "corp": { "command": "/x/mcp-mtls", "args": ["connect", "corp"] } } }"#;
-    home.has(".cursor/mcp.json", text);
-    let told = home.told(&["uninstall", "cursor"]);
-    assert!(told.contains("corp is under `mcpServers` in"), "{told}");
-    let json = parsed(&home.told(&["install", "--list", "--json"]));
-    let cursor = json["hosts"].as_array().and_then(|hosts| hosts.iter().find(|host| host["host"] == "cursor"));
-    assert_eq!(cursor.expect("a row")["entries"], serde_json::json!(["corp"]), "{json}");
-    assert_eq!(home.text(".cursor/mcp.json"), text);
+    let cursor = r#"{ "mcpServers": { "corp": { "command": "/x/mcp-mtls", "args": ["connect", "corp"] } } }"#;
+    let list = "mcpServers:\n  - name: other\n    command: x\n  - name: corp\n    command: /x/mcp-mtls\n    args: [connect, corp]\n";
+    for (host, file, text, place) in [
+        ("cursor", ".cursor/mcp.json", cursor, "mcp.json, mcpServers.corp"),
+        ("continue", ".continue/config.yaml", list, "config.yaml, mcpServers, `name: corp`"),
+    ] {
+        let home = Home::new();
+        home.has(file, text);
+        for command in [&["uninstall", host][..], &["uninstall", host, "corp"]] {
+            let refused = home.refused(1, command);
+            assert!(refused.contains("Take it out there by hand.") && refused.contains(place), "{refused}");
+        }
+        let refused = home.refused(1, &["uninstall", host, "other"]);
+        assert_eq!(refused.contains("is not of mcp-mtls"), host == "continue", "{refused}");
+        let json = parsed(&home.told(&["install", "--list", "--json"]));
+        let row = json["hosts"].as_array().and_then(|hosts| hosts.iter().find(|row| row["host"] == host));
+        assert_eq!(row.expect("a row")["entries"], serde_json::json!(["corp"]), "{json}");
+        assert_eq!(home.text(file), text);
+    }
 }

@@ -31,6 +31,32 @@ fn a_variable_is_passed_by_its_name_and_never_by_its_value() {
 }
 
 #[test]
+fn a_reference_that_would_arrive_as_such_is_told_or_left_out() {
+    let home = Home::new().with("HTTPS_PROXY", "http://proxy.example:8080");
+    let told = home.told(&["install", "hermes"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("arrives as the text ${TOKEN}: Hermes must always have"), "{told}");
+    let home = Home::new();
+    home.has(CONFIG, &CORP.replace(r#""cert": "~/me.pem", "key": "~/me.key""#, r#""spiffe": {}"#));
+    let told = home.told(&["install", "hermes,gemini"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = home.text(".hermes/config.yaml");
+    assert!(text.contains("${TOKEN}") && !text.contains("SPIFFE_ENDPOINT_SOCKET"), "{text}");
+    assert!(told.contains("Hermes is not told to give it to corp: set it and run this again"), "{told}");
+    // With an empty value it is as if it were not set.
+    assert!(home.text(".gemini/settings.json").contains("$SPIFFE_ENDPOINT_SOCKET"));
+}
+
+#[test]
+fn a_project_has_a_next_step_of_its_own() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("work")).expect("a folder");
+    for (host, next) in [("codex", "in projects that it trusts"), ("claude", "approve the server when it asks")] {
+        let told = home.told(&["install", host, "--project=work"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(next), "{told}");
+        assert!(!home.told(&["install", host]).contains(next));
+    }
+}
+
+#[test]
 fn what_a_host_gives_to_no_server_is_told() {
     let home = Home::new().with("HTTPS_PROXY", "http://proxy.example:8080");
     let told = home.told(&["install", "claude-desktop"]).split_whitespace().collect::<Vec<_>>().join(" ");
