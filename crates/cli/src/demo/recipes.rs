@@ -10,11 +10,8 @@ pub(super) fn text(command: &CommandLine, inspector_config: &Path) -> String {
     let parts = [
         wrapped("\nThe server stays until Ctrl-C. From another terminal:", 0),
         part("MCP Inspector (Node 22.19 or newer)", &inspector(inspector_config)),
-        part("Claude Code", &added(&["claude", "mcp", "add", "-s", "user", "demo", "--"], command)),
-        part("Codex", &added(&["codex", "mcp", "add", "demo", "--"], command)),
-        part("opencode", &added(&["opencode", "mcp", "add", "demo", "--"], command)),
-        part("or in opencode.json", &command.opencode()),
-        part("other hosts", &command.mcp_servers()),
+        part("opencode, Claude Code, Codex and others (`mcp-mtls install --list`)", &added(command)),
+        part("or in the file of a host", &command.mcp_servers()),
         wrapped("\nThen ask your agent to call whoami.", 0),
     ];
     parts.join("\n")
@@ -26,12 +23,12 @@ fn inspector(config: &Path) -> String {
     command_line(&[&words[..], &["--method", "tools/call", "--tool-name", "whoami"]].concat(), 0)
 }
 
-fn added(host: &[&str], command: &CommandLine) -> String {
-    let arguments = command.argument_texts();
-    let program = command.program_text();
-    let mut words = host.to_vec();
-    words.push(&program);
-    words.extend(arguments.iter().map(String::as_str));
+/// An entry with what `connect` is told here, for a host of hers.
+fn added(command: &CommandLine) -> String {
+    let (program, arguments) = (command.program_text(), command.argument_texts());
+    let settings = arguments.iter().skip(1).map(String::as_str);
+    let words: Vec<_> =
+        [program.as_str(), "add", "demo"].into_iter().chain(settings).chain(["--install", "HOST"]).collect();
     command_line(&words, 0)
 }
 

@@ -116,18 +116,6 @@ impl CommandLine {
         under("mcpServers", entry)
     }
 
-    /// The entry of opencode.
-    pub(super) fn opencode(&self) -> String {
-        #[derive(Serialize)]
-        struct Entry {
-            r#type: &'static str,
-            command: Vec<String>,
-        }
-        let mut command = vec![self.program_text()];
-        command.extend(self.argument_texts());
-        under("mcp", Entry { r#type: "local", command })
-    }
-
     pub(super) fn program_text(&self) -> String {
         self.program.display().to_string()
     }

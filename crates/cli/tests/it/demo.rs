@@ -109,6 +109,8 @@ fn a_server_that_stays_can_be_reached_until_it_is_told_to_end() {
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let told: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("Then ask your agent")).collect();
     let entry = told.join("\n");
+    let add: Vec<_> = entry.split_whitespace().skip_while(|word| *word != "add").collect();
+    assert!(add.starts_with(&["add", "demo"]) && add.contains(&"--install"), "{entry}");
     let entry = &entry[entry.find("{\n  \"mcpServers\"").expect("the entry for other hosts")..];
     let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
     let entry = &entry["mcpServers"]["demo"];
