@@ -5,6 +5,7 @@ mod dice;
 pub(crate) mod jsonc;
 mod lines;
 pub(crate) mod toml;
+pub(crate) mod turn;
 pub(crate) mod write;
 pub(crate) mod yaml;
 

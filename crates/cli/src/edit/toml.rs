@@ -7,6 +7,8 @@ mod inline;
 mod parts;
 mod render;
 
+use std::ops::Range;
+
 use mcp_mtls_core::config::Value;
 use toml_edit::{Document as Parsed, Item};
 use zeroize::Zeroizing;
@@ -76,7 +78,8 @@ impl Syntax for Toml {
         self.changed(path, value)
     }
 
-    // What holds for comments in JSON holds here. Those right below the last line of a table are in it, and go, too.
+    // What holds for comments in JSON holds here. Those right below the last line of a table are in it, and go, too, unless
+    // there is anything among them that was commented out.
     fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble> {
         let text = self.body();
         let document = parsed(text)?;
@@ -191,7 +194,7 @@ impl Change<'_> {
     fn removed(&self, path: &[&str]) -> (Vec<Splice>, Vec<String>) {
         let parent = &path[..path.len() - 1];
         let (mut splices, mut comments) = (Vec::new(), Vec::new());
-        for run in self.parts.runs(path) {
+        for run in self.parts.runs(path).into_iter().flat_map(|run| self.without_tables_of_others(run, path)) {
             // Those above the first of its parent may be about all in it.
             let follows = self.parts.all[..run.start]
                 .iter()
@@ -203,8 +206,23 @@ impl Change<'_> {
         (splices, comments)
     }
 
+    /// The pieces of a run between which somebody has commented out tables that are not in it.
+    fn without_tables_of_others(&self, run: Range<usize>, path: &[&str]) -> Vec<Range<usize>> {
+        let (mut pieces, mut start) = (Vec::new(), run.start);
+        for (next, pair) in (run.start + 1..).zip(self.parts.all[run.clone()].windows(2)) {
+            let between = lines::end(self.text, pair[0].end)..lines::start(self.text, pair[1].start);
+            let mut comments = self.text.get(between).unwrap_or_default().lines().filter_map(lines::comment);
+            if comments.any(|comment| header(comment).is_some_and(|parts| parts.last_in(path).is_none())) {
+                pieces.push(start..next);
+                start = next;
+            }
+        }
+        pieces.push(start..run.end);
+        pieces
+    }
+
     /// Neighbouring parts, with the comments above if they go, too.
-    fn without(&self, run: &std::ops::Range<usize>, with_comments_above: bool) -> (Splice, Vec<String>) {
+    fn without(&self, run: &Range<usize>, with_comments_above: bool) -> (Splice, Vec<String>) {
         let (first, last) = (&self.parts.all[run.start], &self.parts.all[run.end - 1]);
         let (start, mut comments) = if with_comments_above {
             let floor = run.start.checked_sub(1).map_or(0, |before| self.parts.all[before].end);
@@ -213,13 +231,16 @@ impl Change<'_> {
             (lines::start(self.text, first.start), Vec::new())
         };
         let is_table = self.parts.all[run.clone()].iter().any(|part| part.kind != Kind::Pair);
-        let (end, below) = if is_table {
-            lines::comments_below(self.text, last.end)
+        let (mut end, below) = lines::comments_below(self.text, last.end);
+        let stay = below.iter().any(|comment| is_code(comment));
+        if is_table && !stay {
+            comments.extend(below);
         } else {
-            (lines::end(self.text, last.end), Vec::new())
-        };
-        comments.extend(below);
+            end = lines::end(self.text, last.end);
+        }
         let range = match lines::last_content(self.text, start) {
+            // The empty line above what stays below is kept.
+            Some(_) if is_table && stay => start..lines::next(self.text, end),
             Some(before) => before..end,
             None => 0..lines::next_content(self.text, end),
         };
@@ -242,14 +263,28 @@ fn no_map(text: &str, item: &Item, path: &[&str]) -> Trouble {
     Trouble::NoMap { line: lines::number(text, item.span().map_or(0, |span| span.start)), path: path.join(".") }
 }
 
-/// Whether somebody has commented out a part of a file.
+/// Whether somebody has commented out a part of a file, which may be one line of several.
 fn is_code(comment: &str) -> bool {
-    let comment = comment.trim_start_matches(['#', ' ', '\t']);
-    !comment.is_empty() && parsed(comment).is_ok()
+    let comment = commented(comment);
+    let is_key = |key: &str| !key.is_empty() && !key.contains(char::is_whitespace);
+    comment.starts_with(['[', ']', '{', '}', '"', '\''])
+        || comment.split_once('=').is_some_and(|(key, _)| is_key(key.trim()))
+        || !comment.is_empty() && parsed(comment).is_ok()
 }
 
 fn is_pair(comment: &str) -> bool {
-    is_code(comment) && !comment.trim_start_matches(['#', ' ', '\t']).starts_with('[')
+    is_code(comment) && !commented(comment).starts_with('[')
+}
+
+/// The header of a table that somebody has commented out.
+fn header(comment: &str) -> Option<Parts> {
+    let comment = commented(comment);
+    let document = parsed(comment).ok().filter(|_| comment.starts_with('['))?;
+    Some(Parts::of(comment, document.as_table()))
+}
+
+fn commented(comment: &str) -> &str {
+    comment.trim_start_matches(['#', ' ', '\t'])
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Replaces a file as a whole: either all of the new text is there, or all of the old.
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::io::{self, Write as _};
+mod beside;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use mcp_mtls_core::config::read_file;
@@ -94,14 +96,15 @@ impl Target {
                 .at(self.real.display().to_string())
                 .because_of(error)
                 .because("It was not changed.")
-                .fix(format!("Let your user write it and its folder{}", self.or_else))
+                .fix(remedy(error, || format!("Let your user write it and its folder{}", self.or_else)))
         };
         let folder = self.real.parent().unwrap_or(Path::new("/"));
         make_folder(folder).map_err(|error| unwritable(&error))?;
         let old =
             self.before.as_ref().map(|_| fs::metadata(&self.real)).transpose().map_err(|error| unwritable(&error))?;
-        let prepared = |bytes: &[u8]| prepared(folder, bytes, old.as_ref()).map_err(|error| unwritable(&error));
+        let prepared = |bytes: &[u8]| beside::prepared(folder, bytes, old.as_ref()).map_err(|error| unwritable(&error));
         let new = prepared(text.as_bytes())?;
+        beside::sweep(folder, new.as_file());
         let backup = self.before.as_ref().map(|before| prepared(before)).transpose()?;
         let _lock = self.lock()?;
         match (&self.before, read_file(&self.real)) {
@@ -125,7 +128,7 @@ impl Target {
     /// # Errors
     /// `file-unwritable`.
     pub(crate) fn overwrite(&self, text: &str) -> Result<()> {
-        let written = prepared(self.real.parent().unwrap_or(Path::new("/")), text.as_bytes(), None)
+        let written = beside::prepared(self.real.parent().unwrap_or(Path::new("/")), text.as_bytes(), None)
             .and_then(|file| file.persist(&self.real).map_err(|error| error.error));
         written.map(drop).map_err(|error| {
             Failure::new(Code::FileUnwritable, "The file cannot be written")
@@ -152,18 +155,26 @@ impl Target {
     }
 }
 
+/// What helps against this error, where nothing else does.
+fn remedy(error: &io::Error, or_else: impl FnOnce() -> String) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room on the disk.".to_owned(),
+        _ => or_else(),
+    }
+}
+
 /// Puts a copy of what the file was under this name, which is ours; what is there that we cannot have written stays.
 fn kept(copy: tempfile::NamedTempFile, path: PathBuf) -> Result<PathBuf> {
-    let unwritable =
-        |failure: Failure| failure.because("The configuration was not changed.").fix("Move away what has this name.");
+    let refused = |failure: Failure, fix: String| failure.because("The configuration was not changed.").fix(fix);
+    let move_away = || "Move away what has this name.".to_owned();
     let failure = Failure::new(Code::FileUnwritable, "The copy of the old configuration file cannot be written")
         .at(path.display().to_string());
     if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
-        return Err(unwritable(failure.because("Something that is no file is there.")));
+        return Err(refused(failure.because("Something that is no file is there."), move_away()));
     }
     match copy.persist(&path) {
         Ok(_) => Ok(path),
-        Err(error) => Err(unwritable(failure.because_of(&error.error))),
+        Err(error) => Err(refused(failure.because_of(&error.error), remedy(&error.error, move_away))),
     }
 }
 
@@ -190,39 +201,6 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// A file with these bytes beside the one that it will replace, on the disk and with its mode. It is gone when it is
-/// dropped.
-fn prepared(folder: &Path, bytes: &[u8], like: Option<&Metadata>) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(".mcp-mtls-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    if let Some(like) = like {
-        file.as_file().set_permissions(permissions(file.as_file(), like)?)?;
-    }
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// The mode of the old file, for a new one of the same owner and group.
-#[cfg(unix)]
-fn permissions(new: &File, like: &Metadata) -> io::Result<Permissions> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-    let mine = new.metadata()?;
-    let mut mode = like.mode() & 0o777;
-    if mine.uid() != like.uid() {
-        fchown(new, Some(like.uid()), None)?;
-    }
-    // Another group must not get what was meant for one that we are not in.
-    if mine.gid() != like.gid() && fchown(new, None, Some(like.gid())).is_err() {
-        mode &= !0o070;
-    }
-    Ok(Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn permissions(_new: &File, like: &Metadata) -> io::Result<Permissions> {
-    Ok(like.permissions())
-}
-
 fn backup_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".mcp-mtls-backup");
@@ -234,6 +212,10 @@ const MOST_LINKS: usize = 40;
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
+    use std::fs::Permissions;
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]
@@ -342,6 +324,42 @@ mod tests {
         let failure = Target::read(&folder.path().join("file/config.jsonc")).and_then(|target| target.replace("{}"));
         assert!(matches!(failure.unwrap_err().code(), Code::ConfigUnreadable | Code::FileUnwritable));
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_a_run_that_was_killed_has_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.jsonc");
+        let put = |name: &str, seconds| {
+            fs::write(folder.path().join(name), "old").unwrap();
+            let file = File::options().write(true).open(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        };
+        let others = [
+            ".mcp-mtls-0123456789.new",
+            ".mcp-mtls-backup",
+            ".mcp-mtls-my-own-file.new",
+            "x.mcp-mtls-0123456789ab.new",
+        ];
+        for name in others {
+            put(name, 90);
+        }
+        put(".mcp-mtls-0123456789ab.new", 90);
+        put(".mcp-mtls-ba9876543210.new", 30);
+        fs::create_dir(folder.path().join(".mcp-mtls-folder012345.new")).unwrap();
+        Target::read(&path).unwrap().replace("{}").unwrap();
+        let mut left: Vec<_> = others.map(str::to_owned).to_vec();
+        left.extend([".mcp-mtls-ba9876543210.new", ".mcp-mtls-folder012345.new", "config.jsonc"].map(str::to_owned));
+        left.sort();
+        assert_eq!(names(folder.path()), left);
+    }
+
+    #[test]
+    fn a_full_disk_is_no_matter_of_permissions() {
+        let told = |kind: io::ErrorKind| remedy(&kind.into(), || "Let your user write it.".to_owned());
+        assert_eq!(told(io::ErrorKind::StorageFull), "Make room on the disk.");
+        assert_eq!(told(io::ErrorKind::QuotaExceeded), "Make room on the disk.");
+        assert_eq!(told(io::ErrorKind::PermissionDenied), "Let your user write it.");
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use mcp_mtls_core::config::{Draft, Entry, EntrySettings, File, Value, Variable, forbid_programs, read_file, schema};
 use mcp_mtls_core::doctor::{Report, Stage, examine};
-use mcp_mtls_core::error::{Code, Failure, Result, plain as plain_words, printable};
+use mcp_mtls_core::error::{Code, Failure, Result, printable};
 use mcp_mtls_core::identity::Identity;
 use mcp_mtls_core::trust::Trust;
 
 use super::paste::{self, Pasted};
-use super::{Configuration, in_file, preview, view};
+use super::{Configuration, exposed, in_file, preview, view};
 use crate::edit::Document as _;
 use crate::edit::jsonc::plain;
+use crate::edit::turn;
 use crate::edit::write::Target;
 use crate::hosts::{self, Chosen, Installed};
 use crate::{render, stdio};
@@ -129,11 +130,7 @@ fn added(args: AddArgs) -> Result<Added> {
     };
     let pasted = entry.place().is_some();
     check_name(&name)?;
-    let mut configuration = Configuration::open(config.as_deref())?;
-    let there = configuration.map_of(&name);
-    if let (Some(map), false) = (there, force) {
-        return Err(exists(&configuration, map, &name, hosts.as_ref()));
-    }
+    let (configuration, _) = opened(config.as_deref(), &name, force, hosts.as_ref())?;
     if let Some(hosts) = &hosts {
         hosts::check(hosts, &name, configuration.target.path())?;
     }
@@ -145,21 +142,23 @@ fn added(args: AddArgs) -> Result<Added> {
             forbid_programs();
         }
     }
-    let map = there.unwrap_or_else(|| configuration.map());
-    let is_new = !configuration.target.exists();
-    change(&mut configuration, &[map, &name], &draft, is_new)?;
+    changed(config.as_deref(), &name, &draft, force, hosts.as_ref())?;
     let found = tried(&entry, &draft, offline)?;
+    // All that took its time is done; others may have written meanwhile.
+    let turn = turn::wait();
+    let (configuration, replaced) = changed(config.as_deref(), &name, &draft, force, hosts.as_ref())?;
     let backup = configuration.target.replace(configuration.document.text())?;
-    let credentials = literal_credentials(&draft);
+    let credentials = exposed::literal_credentials(&draft);
     if !credentials.is_empty() {
-        notes.extend(read_by_others(configuration.target.path()));
+        notes.extend(exposed::read_by_others(configuration.target.path()));
     }
     notes.extend(credentials);
     notes.extend(write_schema(&configuration));
     let file = configuration.target.path().to_owned();
     let config = config.map(|_| file.clone());
+    drop(turn);
     let installed = hosts.map(|hosts| hosts::added(&hosts, &name, &file));
-    Ok(Added { name, file, config, backup, replaced: there.is_some(), draft, notes, found, installed })
+    Ok(Added { name, file, config, backup, replaced, draft, notes, found, installed })
 }
 
 /// Names are written into the files of hosts and given as arguments, so they are what all of these take.
@@ -222,49 +221,33 @@ fn agree(name: &str, draft: &Draft, offline: bool, yes: bool) -> Result<()> {
     }
 }
 
-/// Values in the entry that look like credentials, which people rarely mean to have in a file.
-fn literal_credentials(draft: &Draft) -> Vec<String> {
-    let Value::Map(keys) = &draft.entry else { return Vec::new() };
-    let value = |name: &str| keys.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    let text = |name: &str| match value(name) {
-        Some(Value::Text(text)) => text.expose(),
-        _ => "",
-    };
-    let of_credential = |name: &str| {
-        let name = name.to_lowercase();
-        ["auth", "token", "key", "secret", "cookie", "password", "session", "signature"]
-            .into_iter()
-            .any(|word| name.contains(word))
-    };
-    let mut found = Vec::new();
-    if let Some(Value::Map(headers)) = value("headers") {
-        let literal = |value: &Value| matches!(value, Value::Text(text) if !preview::refers(text.expose()));
-        let headers = headers.iter().filter(|(name, value)| literal(value) && of_credential(name));
-        found.extend(headers.map(|(name, _)| format!("the value of {name}")));
+/// The file, and the map in which an entry of this name stands that may be replaced.
+fn opened(
+    file: Option<&Path>,
+    name: &str,
+    force: bool,
+    hosts: Option<&Chosen>,
+) -> Result<(Configuration, Option<&'static str>)> {
+    let configuration = Configuration::open(file)?;
+    match configuration.map_of(name) {
+        Some(map) if !force => Err(exists(&configuration, map, name, hosts)),
+        there => Ok((configuration, there)),
     }
-    let query = text("url").split_once('?').map_or("", |(_, query)| query);
-    let query = query.split('&').filter_map(|pair| pair.split_once('='));
-    let query = query.filter(|(name, value)| of_credential(name) && !value.is_empty() && !preview::refers(value));
-    found.extend(query.map(|(name, _)| format!("the value of {} in the URL", plain_words(name))));
-    let user = text("proxy").split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
-    let password = user.and_then(|user| user.split_once(':')).map_or("", |(_, password)| password);
-    if !password.is_empty() && !preview::refers(password) {
-        found.push("the password of the proxy".to_owned());
-    }
-    found.into_iter().map(|what| format!("{what} stands in the file itself; {{file:}} or {{env:}} is safer")).collect()
 }
 
-/// That others may read a file, and how that ends.
-#[cfg(unix)]
-fn read_by_others(file: &Path) -> Option<String> {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().ok()?.permissions()) & 0o777;
-    let told = || format!("others can read {0} (mode {mode:04o}): chmod 600 {0}", file.display());
-    (mode & 0o077 != 0).then(told)
-}
-
-#[cfg(not(unix))]
-fn read_by_others(_: &Path) -> Option<String> {
-    None
+/// The file with the entry in it, and whether one of its name was there.
+fn changed(
+    file: Option<&Path>,
+    name: &str,
+    draft: &Draft,
+    force: bool,
+    hosts: Option<&Chosen>,
+) -> Result<(Configuration, bool)> {
+    let (mut configuration, there) = opened(file, name, force, hosts)?;
+    let map = there.unwrap_or_else(|| configuration.map());
+    let is_new = !configuration.target.exists();
+    change(&mut configuration, &[map, name], draft, is_new)?;
+    Ok((configuration, there.is_some()))
 }
 
 /// Puts the entry into the text of the file, which is then read as `connect` will read it.

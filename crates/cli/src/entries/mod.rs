@@ -1,6 +1,7 @@
 //! `mcp-mtls add`, `list` and `remove`: the entries of a configuration file.
 
 mod add;
+mod exposed;
 mod list;
 mod mcp_remote;
 mod paste;

@@ -7,7 +7,7 @@ use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::json;
 
 use super::{Configuration, in_file, view};
-use crate::edit::Document as _;
+use crate::edit::{Document as _, turn};
 use crate::render;
 
 #[derive(clap::Args)]
@@ -25,6 +25,7 @@ pub(crate) struct RemoveArgs {
 }
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
+    let _turn = turn::wait();
     let mut configuration = Configuration::open(args.config.as_deref())?;
     let Some(map) = configuration.map_of(&args.name) else { return Err(missing(&configuration, args)) };
     let commented = configuration.document.has_comment_above(&[map, &args.name]);

@@ -13,6 +13,7 @@ use super::plan::{Outcome, Plan, Theirs, What};
 use super::rows::HOSTS;
 use super::shape::Run;
 use super::{Chosen, list, notes, program, scope, view};
+use crate::edit::turn;
 use crate::render::{self, Paint};
 
 #[derive(clap::Args)]
@@ -140,6 +141,8 @@ pub(crate) fn install(args: &InstallArgs) -> Result<ExitCode> {
     }
     let scope = scope(args.project.as_deref())?;
     let (runs, broken) = runs(&args.name, args.config.as_deref(), &around)?;
+    let asks = auto && !args.yes;
+    let _turn = if args.dry_run || asks { None } else { turn::wait() };
     let theirs = if args.force { Theirs::IsReplaced } else { Theirs::Stays };
     let mut plans = planned(&hosts, &scope, &around, &runs, theirs, auto);
     for plan in &mut plans {
@@ -166,6 +169,7 @@ fn found(around: &Surroundings, in_project: bool) -> Chosen {
 pub(crate) fn added(hosts: &Chosen, name: &str, file: &Path) -> Result<Installed> {
     let around = Surroundings::here();
     let (runs, _) = runs(&[name.to_owned()], Some(file), &around)?;
+    let _turn = turn::wait();
     Ok(finished(planned(hosts, &Scope::User, &around, &runs, Theirs::StaysAfterAdd, false), false))
 }
 
@@ -185,6 +189,7 @@ pub(crate) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
     let around = Surroundings::here();
     let hosts = Chosen::read(&args.host)?;
     let scope = scope(args.project.as_deref())?;
+    let _turn = if args.dry_run { None } else { turn::wait() };
     let plans = hosts.0.iter().map(|host| Plan::uninstall(host, &scope, &around, &args.name)).collect();
     finished(plans, args.dry_run).answered(args.json)
 }

@@ -328,7 +328,7 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     # the end
     "#);
     let (left, comments) = without(&left, &["m", "c"]);
-    assert_eq!(comments, ["# y = 2"]);
+    assert_eq!(comments, [""; 0]);
     insta::assert_snapshot!(left, @r#"
     # all of them
 
@@ -337,6 +337,7 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     # off = 1
 
     # of c
+    # y = 2
 
     # the end
     "#);
@@ -349,6 +350,24 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
         "[a]\nx = \"\"\"\n# no comment\"\"\"\n"
     );
     assert_eq!(without("a = 1\nb = 2 # c\n\nc = 3\n", &["b"]).0, "a = 1\n\nc = 3\n");
+}
+
+#[test]
+fn what_somebody_commented_out_stays() {
+    let old = "# The old one:\n# [m.old]\n# args = [\n#   \"a\",\n# ]\n";
+    for rest in ["", "\n[tui]\n", "\n# the end\n"] {
+        for before in ["", "x = 1\n\n", "# all\n\n", "[m.a]\n\n"] {
+            let text = format!("{before}[m.b]\nx = 1 # c\n{old}{rest}");
+            assert_eq!(without(&text, &["m", "b"]), (format!("{before}{old}{rest}"), vec![]), "{text}");
+            let text = format!("{before}[m.b]\nx = 1\n\n{old}\n[m.b.env]\n# of it\ny = 1\n{rest}");
+            assert_eq!(without(&text, &["m", "b"]), (format!("{before}{old}{rest}"), vec![]), "{text}");
+        }
+    }
+    // The last line of a list is not about what follows.
+    let text = "[m.a]\nx = 1\n\n# args = [\n#   \"a\",\n# ]\n[m.b]\ny = 1\n";
+    assert_eq!(without(text, &["m", "b"]).0, "[m.a]\nx = 1\n\n# args = [\n#   \"a\",\n# ]\n");
+    let text = "[m.b]\n\n# [m.b.tools]\n# x = 1\n\n[m.b.env]\ny = 1\n# in it\n\n[tui]\n";
+    assert_eq!(without(text, &["m", "b"]), ("[tui]\n".to_owned(), vec!["# in it".to_owned()]));
 }
 
 #[test]

@@ -35,6 +35,35 @@ enabled_tools = ["echo"]
     assert!(again.contains("nothing to change"), "{again}");
 }
 
+#[cfg(unix)]
+#[test]
+fn many_at_the_same_time_wait_for_each_other() {
+    let home = Home::new();
+    let names: Vec<_> = (0..20).map(|at| format!("corp{at}")).collect();
+    let entries: Vec<_> =
+        names.iter().map(|name| format!(r#""{name}": {{ "url": "https://{name}.example/mcp" }}"#)).collect();
+    home.has(super::CONFIG, &format!(r#"{{ "mcp": {{ {} }} }}"#, entries.join(", ")));
+    let at_once = |what: &str| {
+        // In either order: nobody waits for somebody who waits for her.
+        let hosts = ["codex,gemini", "gemini,codex"].into_iter().cycle();
+        std::thread::scope(|scope| {
+            let runs = names.iter().zip(hosts).map(|(name, hosts)| scope.spawn(|| home.run(&[what, hosts, name])));
+            for run in runs.collect::<Vec<_>>() {
+                run.join().expect("a run").succeeded();
+            }
+        });
+    };
+    at_once("install");
+    let (codex, gemini) = (home.text(".codex/config.toml"), parsed(&home.text(".gemini/settings.json")));
+    for name in &names {
+        assert!(codex.contains(&format!("[mcp_servers.{name}]")), "{name}: {codex}");
+        assert!(gemini["mcpServers"][name].is_object(), "{name}: {gemini}");
+    }
+    at_once("uninstall");
+    assert!(!home.text(".codex/config.toml").contains("corp"));
+    assert_eq!(parsed(&home.text(".gemini/settings.json"))["mcpServers"], serde_json::json!({}));
+}
+
 #[test]
 fn what_the_user_has_added_stays() {
     let home = Home::new();
