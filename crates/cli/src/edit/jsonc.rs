@@ -20,16 +20,19 @@ pub(crate) use style::plain;
 /// A file of JSON with comments.
 pub(crate) struct Jsonc {
     text: Zeroizing<String>,
+    /// What it was before it got the braces that every change needs, until there is a change.
+    without_braces: Option<Zeroizing<String>>,
 }
 
 impl Jsonc {
     /// Reads a text; one with nothing in it is an empty object.
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
-        let mut document = Self { text: Zeroizing::new(text.to_owned()) };
+        let mut document = Self { text: Zeroizing::new(text.to_owned()), without_braces: None };
         if parsed(document.body())?.is_none() {
             let style = Style::of(document.body(), None);
             let gap = if document.body().is_empty() || text.ends_with('\n') { "" } else { style.newline };
-            document.text = Zeroizing::new(format!("{text}{gap}{{}}{}", style.newline));
+            let braced = Zeroizing::new(format!("{text}{gap}{{}}{}", style.newline));
+            document.without_braces = Some(std::mem::replace(&mut document.text, braced));
         }
         document.root(|_| Ok(()))?;
         Ok(document)
@@ -143,8 +146,13 @@ impl Syntax for Jsonc {
         &self.text
     }
 
+    fn shown(&self) -> &str {
+        self.without_braces.as_ref().unwrap_or(&self.text)
+    }
+
     fn replace_whole(&mut self, text: Zeroizing<String>) {
         self.text = text;
+        self.without_braces = None;
     }
 
     fn values(body: &str) -> Result<serde_json::Value, Trouble> {

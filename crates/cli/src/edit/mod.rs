@@ -74,7 +74,12 @@ pub(crate) enum Trouble {
 
 /// What a format has of its own: what its texts hold, and which of their ranges a change replaces.
 trait Syntax {
+    /// The text that changes are made in.
     fn whole(&self) -> &str;
+    /// The text as others see it.
+    fn shown(&self) -> &str {
+        self.whole()
+    }
     fn replace_whole(&mut self, text: Zeroizing<String>);
     fn values(body: &str) -> Result<serde_json::Value, Trouble>;
     fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble>;
@@ -93,7 +98,7 @@ struct Removal {
 
 impl<S: Syntax> Document for S {
     fn text(&self) -> &str {
-        self.whole()
+        self.shown()
     }
 
     fn get(&self, path: &[&str]) -> Option<serde_json::Value> {

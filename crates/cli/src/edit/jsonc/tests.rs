@@ -98,6 +98,12 @@ fn an_entry_looks_like_the_file_that_it_stands_in() {
     "#);
     assert_eq!(added("// mine"), format!("// mine\n{}", added("")));
     assert_eq!(added("{}\n"), added(""));
+    // The braces come with the first change.
+    for text in ["", "// mine", "\u{feff}", "\n/* mine */\n"] {
+        let mut document = Jsonc::parse(text).unwrap();
+        assert_eq!(document.remove(&["mcp", "new"]), Ok(None));
+        assert_eq!(document.text(), text);
+    }
     assert_eq!(
         added("{ \"mcp\": {} }"),
         r#"{ "mcp": { "new": { "url": "https://x.example/\"é", "tls": { "cert": "c" } } } }"#

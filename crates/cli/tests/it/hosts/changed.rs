@@ -65,6 +65,16 @@ fn many_at_the_same_time_wait_for_each_other() {
 }
 
 #[test]
+fn a_file_of_comments_alone_loses_nothing() {
+    let home = Home::new();
+    home.has(".gemini/settings.json", "// mine\n");
+    let dry = home.told(&["install", "gemini", "--dry-run"]);
+    assert!(dry.contains("+ {") && !dry.contains("  - "), "{dry}");
+    home.told(&["install", "gemini"]);
+    assert!(home.text(".gemini/settings.json").starts_with("// mine\n{\n"));
+}
+
+#[test]
 fn what_the_user_has_added_stays() {
     let home = Home::new();
     home.told(&["install", "copilot,gemini"]);
