@@ -4,6 +4,8 @@
 mod dice;
 pub(crate) mod jsonc;
 mod lines;
+#[cfg(test)]
+mod samples;
 pub(crate) mod toml;
 pub(crate) mod turn;
 pub(crate) mod write;

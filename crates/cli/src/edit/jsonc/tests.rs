@@ -1,6 +1,7 @@
 use super::*;
-use crate::edit::Document;
 use crate::edit::dice::Dice;
+use crate::edit::samples::Samples;
+use crate::edit::{Document, Format};
 
 fn entry() -> Value {
     Value::Map(vec![
@@ -45,12 +46,13 @@ const SAMPLES: &[&str] = &[
     "{\n\n\n  \"$schema\": \"s\",   \n  \"mcp\"  :  {  \n    \"a\"  :  1  \n  }  \n}  \n\n",
 ];
 
+fn samples() -> Samples {
+    Samples { format: Format::Jsonc, texts: SAMPLES, map: "mcp", entry: entry() }
+}
+
 #[test]
 fn what_was_added_and_removed_leaves_every_byte() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        assert_eq!(without(&text, "new"), ((*sample).to_owned(), vec![]), "{text}");
-    }
+    samples().leave_every_byte_when_added_and_removed();
 }
 
 #[test]
@@ -68,18 +70,13 @@ fn what_is_added_leaves_every_line_of_the_others() {
 }
 
 #[test]
+fn what_is_set_twice_is_as_if_set_once() {
+    samples().are_set_twice_as_once();
+}
+
+#[test]
 fn twenty_are_added_and_removed_in_any_order() {
-    for sample in SAMPLES {
-        let mut document = Jsonc::parse(sample).unwrap();
-        let names: Vec<_> = (0..20).map(|n| format!("n{n}")).collect();
-        for name in &names {
-            document.set(&["mcp", name], &entry()).unwrap();
-        }
-        for at in 0..20 {
-            document.remove(&["mcp", &names[(at * 7 + 3) % 20]]).unwrap().unwrap();
-        }
-        assert_eq!(document.text(), *sample);
-    }
+    samples().take_twenty_in_any_order();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
-use crate::edit::Document;
 use crate::edit::jsonc::plain;
+use crate::edit::samples::Samples;
+use crate::edit::{Document, Format};
 
 fn entry() -> Value {
     Value::Map(vec![
@@ -55,47 +56,28 @@ const SAMPLES: &[&str] = &[
     "[x]\nmcp_servers.a = 1\n\n[mcp_servers.a.env]\nK = \"v\"",
 ];
 
+fn samples() -> Samples {
+    Samples { format: Format::Toml, texts: SAMPLES, map: "mcp_servers", entry: entry() }
+}
+
 #[test]
 fn what_was_added_and_removed_leaves_every_byte() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        assert_eq!(without(&text, PATH), ((*sample).to_owned(), vec![]), "{text}");
-    }
+    samples().leave_every_byte_when_added_and_removed();
 }
 
 #[test]
 fn what_is_added_leaves_every_byte_of_the_others() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        let same = sample.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
-        // One piece was put in, and all else is there.
-        let kept = text.len() - sample.len();
-        assert!((0..=same).any(|at| text.as_bytes()[at + kept..] == sample.as_bytes()[at..]), "{sample:?}\n{text:?}");
-        assert!(!sample.contains("\r\n") || !text.replace("\r\n", "").contains('\n'), "{text:?}");
-    }
+    samples().get_one_piece(str::to_owned);
 }
 
 #[test]
 fn what_is_set_twice_is_as_if_set_once() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        assert_eq!(added(&text), text);
-    }
+    samples().are_set_twice_as_once();
 }
 
 #[test]
 fn twenty_are_added_and_removed_in_any_order() {
-    for sample in SAMPLES {
-        let mut document = Toml::parse(sample).unwrap();
-        let names: Vec<_> = (0..20).map(|n| format!("n.{n}")).collect();
-        for name in &names {
-            document.set(&["mcp_servers", name], &entry()).unwrap();
-        }
-        for at in 0..20 {
-            document.remove(&["mcp_servers", &names[(at * 7 + 3) % 20]]).unwrap().unwrap();
-        }
-        assert_eq!(document.text(), *sample);
-    }
+    samples().take_twenty_in_any_order();
 }
 
 #[test]

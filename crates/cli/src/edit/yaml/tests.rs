@@ -1,6 +1,7 @@
 use super::*;
-use crate::edit::Document;
 use crate::edit::jsonc::plain;
+use crate::edit::samples::Samples;
+use crate::edit::{Document, Format};
 
 fn entry() -> Value {
     Value::Map(vec![
@@ -62,49 +63,28 @@ const SAMPLES: &[&str] = &[
     "\"m\" : \n  a : 1\n",
 ];
 
+fn samples() -> Samples {
+    Samples { format: Format::Yaml, texts: SAMPLES, map: "m", entry: entry() }
+}
+
 #[test]
 fn what_was_added_and_removed_leaves_every_byte() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        assert_eq!(without(&text, PATH), ((*sample).to_owned(), vec![]), "{text}");
-    }
+    samples().leave_every_byte_when_added_and_removed();
 }
 
 #[test]
 fn what_is_added_leaves_every_byte_of_the_others() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        let sample = &sample.replace("m: {} # c", "m: # c").replace("m: {}\n", "m:\n");
-        let same = sample.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
-        // One piece was put in, and all else is there.
-        let kept = text.len() - sample.len();
-        assert!((0..=same).any(|at| text.as_bytes()[at + kept..] == sample.as_bytes()[at..]), "{sample:?}\n{text:?}");
-        assert!(!sample.contains("\r\n") || !text.replace("\r\n", "").contains('\n'), "{text:?}");
-    }
+    samples().get_one_piece(|text| text.replace("m: {} # c", "m: # c").replace("m: {}\n", "m:\n"));
 }
 
 #[test]
 fn what_is_set_twice_is_as_if_set_once() {
-    for sample in SAMPLES {
-        let text = added(sample);
-        assert_eq!(added(&text), text);
-    }
+    samples().are_set_twice_as_once();
 }
 
 #[test]
 fn twenty_are_added_and_removed_in_any_order() {
-    for sample in SAMPLES {
-        let mut document = Yaml::parse(sample).unwrap();
-        let names: Vec<_> = (0..20).map(|n| format!("{n}: #")).collect();
-        for name in &names {
-            document.set(&["m", name], &entry()).unwrap();
-        }
-        for at in 0..20 {
-            let done = document.remove(&["m", &names[(at * 7 + 3) % 20]]);
-            assert!(matches!(done, Ok(Some(_))), "{done:?}: {}", document.text());
-        }
-        assert_eq!(document.text(), *sample);
-    }
+    samples().take_twenty_in_any_order();
 }
 
 #[test]
