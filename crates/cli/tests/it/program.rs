@@ -55,6 +55,30 @@ async fn it_runs_once_for_many_calls_and_prints_what_the_server_sees() {
     assert_eq!(server.verified().len(), verified.len(), "nothing goes out without the certificate");
 }
 
+#[tokio::test]
+async fn a_host_started_in_a_folder_of_somebody_else_runs_nothing_of_it() {
+    let pki = Pki::new();
+    let client = pki.client("alice");
+    let server = McpServer::start(&pki).await;
+    pki.write("identity.pem", client.combined_pem());
+    let tls = format!(r#"{{ "exec": ["cat", "identity.pem"], "ca": "{}" }}"#, pki.server_ca_file().display());
+    let config = pki
+        .write("config.jsonc", format!(r#"{{ "mcp": {{ "corp": {{ "url": "{}", "tls": {tls} }} }} }}"#, server.url()));
+    let clone = pki.dir().join("clone");
+    std::fs::create_dir(&clone).expect("a folder");
+    std::fs::write(clone.join("identity.pem"), pki.client("mallory").combined_pem()).expect("a file");
+    std::fs::write(clone.join("cat"), "#!/bin/sh\ntouch ran\n").expect("a file");
+    std::fs::set_permissions(clone.join("cat"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("chmod");
+    let path = format!(".:{}", std::env::var("PATH").expect("it is set"));
+    let host = host([Path::new("corp"), Path::new("--config"), &config]).home(&clone).env("PATH", &path);
+    let mut bridge = host.spawn();
+    bridge.initialize(LATEST).await;
+    assert_eq!(whoami(&mut bridge).await, client.fingerprint);
+    assert!(!clone.join("ran").exists());
+    bridge.close_stdin();
+    bridge.wait_exit(Duration::from_secs(5)).await;
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn it_ends_with_us_whether_we_start_or_renew() {

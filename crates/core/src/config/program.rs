@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::locate::expand;
+use super::locate::{expand, home};
 use super::origin::Origin;
 use super::output::{Ended, GRACE, last_line, whole};
 use super::process::Process;
@@ -25,6 +25,8 @@ pub struct Program {
     pub arguments: Vec<Secret>,
     /// Where the setting stands.
     pub origin: Origin,
+    /// The folder that it runs in; without one, that of this process.
+    folder: Option<PathBuf>,
     /// What references have put into the arguments.
     references: Vec<Secret>,
 }
@@ -54,7 +56,8 @@ impl Program {
         let Some(name) = words.next().filter(|name| !name.expose().trim().is_empty()) else { return Ok(None) };
         let name = name.expose();
         let path = if name.contains(['/', '\\']) { expand(name, folder, origin)? } else { PathBuf::from(name) };
-        Ok(Some(Self { path, arguments: words.collect(), origin: origin.clone(), references }))
+        let folder = folder_of(origin);
+        Ok(Some(Self { path, arguments: words.collect(), origin: origin.clone(), folder, references }))
     }
 
     /// Runs it; its standard output, trimmed, is the value. It reads nothing and shows nothing, and is
@@ -69,6 +72,9 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         let deadline = Instant::now() + TIME;
         let mut process = Process::start(&mut command).map_err(ProgramProblem::NotStarted)?;
         let ended = Ended::default();
@@ -136,6 +142,17 @@ impl ProgramProblem {
     }
 }
 
+/// Where a program runs that a setting of this origin names. A host's own folder may be a repository that somebody
+/// else wrote, and interpreters load code from where they run; so does whoever has `.` in `PATH`.
+fn folder_of(origin: &Origin) -> Option<PathBuf> {
+    let Origin::File { file, .. } = origin else { return None };
+    // What has no folder, such as a variable that holds a file's text, has the home folder.
+    let folder = file.parent().map(Path::to_owned).into_iter().chain(home()).find(|folder| folder.is_absolute());
+    let folder = folder.unwrap_or_else(|| PathBuf::from("/"));
+    // An entry is tried before its file is written.
+    Some(folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(&folder).to_owned())
+}
+
 #[cfg(unix)]
 fn by_signal(status: ExitStatus) -> String {
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
@@ -177,3 +194,27 @@ fn text(printed: &[u8]) -> Result<Secret, ProgramProblem> {
 }
 
 const TIME: Duration = Duration::from_secs(5);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_a_file_names_runs_in_its_folder_and_what_a_flag_names_here() {
+        let runs_in = |origin: &Origin| {
+            let words = vec![Secret::new("pwd".to_owned())];
+            let printed = Program::new(words, Vec::new(), None, origin).unwrap().unwrap().run().unwrap();
+            Path::new(printed.expose()).canonicalize().unwrap()
+        };
+        let of_file = |path: &Path| runs_in(&Origin::File { file: Arc::new(path.to_owned()), line: 1, key: "k".into() });
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        assert_eq!(of_file(&real.join("config.jsonc")), real);
+        assert_eq!(of_file(&real.join("not/yet/config.jsonc")), real);
+        assert_eq!(of_file(Path::new("the variable X")), home().unwrap().canonicalize().unwrap());
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        assert_eq!(runs_in(&Origin::Flag("--exec".to_owned())), here);
+    }
+}

@@ -100,7 +100,7 @@ pub struct TlsSettings {
     pub pkcs11_module: Option<Secret>,
 
     /// Program that prints the certificate and its key, instead of `cert` and `key`, with its arguments; it
-    /// runs without a shell. It prints PEM, or an `ExecCredential` of Kubernetes, and runs again before the
+    /// runs without a shell, in the folder of the file that names it. It prints PEM, or an `ExecCredential` of Kubernetes, and runs again before the
     /// certificate expires.
     #[cfg_attr(feature = "clap", arg(long, value_name = "PROGRAM ARGUMENTS"))]
     #[schemars(extend("examples" = [["./vault-cert", "--role", "agent"]]))]

@@ -50,6 +50,24 @@ async fn a_relative_path_is_relative_to_the_file_that_it_stands_in() {
     stage.is_used().await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn programs_of_the_users_variable_do_not_run_in_the_project() {
+    let stage = Stage::new().await;
+    let mut entry = stage.entry();
+    entry["tls"] = json!({ "exec": ["cat", "identity.pem"], "ca": stage.tls()["ca"] });
+    stage.file("identity.pem", &stage.client.combined_pem());
+    stage.file("clone/identity.pem", &stage.pki.client("mallory").combined_pem());
+    let content = json!({ "mcp": { "corp": entry } }).to_string();
+    let stage = stage.set("OPENCODE_CONFIG_CONTENT", content);
+    // It is started in the clone.
+    let mut doctor = stage.command(&["doctor", "--opencode", ".", "corp"]);
+    let told = tokio::task::spawn_blocking(move || doctor.output()).await.unwrap().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(stage.server.verified().contains(&stage.client.fingerprint), "{told}");
+    assert!(told.contains("alice") && !told.contains("mallory"), "{told}");
+}
+
 #[tokio::test]
 async fn a_project_may_switch_it_and_give_it_time() {
     let stage = Stage::new().await;
