@@ -35,6 +35,10 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     opencode: Option<PathBuf>,
 
+    /// The working tree that opencode takes that folder to be in.
+    #[arg(long, value_name = "DIR", requires = "opencode")]
+    worktree: Option<PathBuf>,
+
     /// Write failures and warnings to this file, one JSON object a line. It is appended to, and made readable by its
     /// owner alone.
     #[arg(long, value_name = "FILE")]
@@ -263,7 +267,7 @@ impl ConnectArgs {
                 .fix("Write the settings into opencode's file, or remove the flags."));
             }
             // opencode starts no entry that is disabled, but for whoever asks for it.
-            return Ok(Entries::read(directory, None)?.entry(&self.target)?.enabled_by_host());
+            return Ok(Entries::read(directory, self.worktree.as_deref())?.entry(&self.target)?.enabled_by_host());
         }
         if !self.target.contains("://") {
             return Ok(config::find(&self.target, self.config.as_deref())?.overridden(self.settings));

@@ -33,6 +33,10 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     opencode: Option<PathBuf>,
 
+    /// The working tree that opencode takes that folder to be in.
+    #[arg(long, value_name = "DIR", requires = "opencode")]
+    worktree: Option<PathBuf>,
+
     /// Answer in JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -157,7 +161,7 @@ impl DoctorArgs {
             return Err(Failure::new(Code::UsageInvalid, "--opencode and flags of an entry cannot be used together")
                 .fix("Write the settings into opencode's file, or remove the flags."));
         }
-        let entries = Entries::read(directory, None)?;
+        let entries = Entries::read(directory, self.worktree.as_deref())?;
         let names = self.target.as_deref().map_or_else(|| entries.names(), |name| vec![name]);
         if names.is_empty() {
             return Err(entries.no_such(None));

@@ -104,6 +104,17 @@ impl File {
         self.read_entry(name, map, property).map(Some)
     }
 
+    /// Every entry whose name is `wanted`, with one reading of the file for all of them.
+    ///
+    /// # Errors
+    /// `config-syntax`, `config-invalid-value`, `config-conflict` of the file; those of an entry are its own.
+    pub fn entries_of(&self, wanted: impl Fn(&str) -> bool) -> Result<HashMap<String, Result<Entry>>> {
+        let root = self.root()?;
+        let entries = self.entries(&root)?.into_iter().map(|(map, property)| (map, property.name.as_str(), property));
+        let entries = entries.filter(|(_, name, _)| wanted(name));
+        Ok(entries.map(|(map, name, property)| (name.to_owned(), self.read_entry(name, map, property))).collect())
+    }
+
     fn root(&self) -> Result<Object<'_>> {
         // Strict but for comments and trailing commas: what else the parser can take, other hosts' readers cannot.
         let options = ParseOptions {

@@ -208,7 +208,8 @@ mod tests {
             let printed = Program::new(words, Vec::new(), None, origin).unwrap().unwrap().run().unwrap();
             Path::new(printed.expose()).canonicalize().unwrap()
         };
-        let of_file = |path: &Path| runs_in(&Origin::File { file: Arc::new(path.to_owned()), line: 1, key: "k".into() });
+        let of_file =
+            |path: &Path| runs_in(&Origin::File { file: Arc::new(path.to_owned()), line: 1, key: "k".into() });
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().canonicalize().unwrap();
         assert_eq!(of_file(&real.join("config.jsonc")), real);

@@ -10,7 +10,7 @@ use mcp_mtls_core::config::Entry;
 use mcp_mtls_core::error::{Code, Failure, Result, brief, plain};
 
 use super::layers::{Layer, Owner, Project};
-use super::section::{Key, Mention, Section, sections};
+use super::section::{Key, Mention, SERVERS, Section, sections};
 use crate::trust;
 
 /// All that the files say about servers.
@@ -37,11 +37,13 @@ impl Entries {
         for (at, layer) in project.layers.iter().enumerate() {
             all.extend(sections(layer)?.into_iter().map(|section| (at, section)));
         }
-        let entries = Self { project, sections: all, distrust: OnceCell::new() };
+        let mut entries = Self { project, sections: all, distrust: OnceCell::new() };
         if entries.names().len() > MOST_ENTRIES {
             let what = format!("opencode's files have more than {MOST_ENTRIES} entries with `tls`");
             return Err(Failure::new(Code::ConfigInvalidValue, what).fix("Remove those that are not used."));
         }
+        let names = entries.names().into_iter().map(str::to_owned).collect();
+        entries.sections.iter_mut().try_for_each(|(_, section)| section.keep(&names))?;
         Ok(entries)
     }
 
@@ -89,10 +91,10 @@ impl Entries {
         }
         let mut merged: Option<Entry> = None;
         for (layer, section, mention) in self.of_name(name) {
-            if mention.is_nested {
-                return Err(nested(layer, mention));
+            if let Some(place) = mention.misplaced {
+                return Err(misplaced(layer, mention, place));
             }
-            let Some(entry) = section.file.entry(name)? else { continue };
+            let Some(entry) = section.entries.get(name).cloned().transpose()? else { continue };
             merged = Some(match merged {
                 Some(below) => entry.over(below)?,
                 None => entry,
@@ -133,8 +135,9 @@ impl Entries {
         let told = first.map_or_else(String::new, |(layer, key)| {
             let file = layer.path.strip_prefix(&self.project.root).unwrap_or(&layer.path);
             // Hosts cut their messages.
-            let told = if key.path.len() <= LONGEST_KEY { &key.path } else { "it" };
-            format!("{}:{} sets `{}`", brief(&file.display().to_string()), key.line, plain(told))
+            let is_told = (1..=LONGEST_KEY).contains(&key.path.len());
+            let told = if is_told { format!("`{}`", plain(&key.path)) } else { "it".to_owned() };
+            format!("{}:{} sets {told}", brief(&file.display().to_string()), key.line)
         });
         let what = format!("The entry `{}` is yours, and the project's {told}", brief(name));
         let places = theirs.iter().take(PLACES).chain(own.first()).map(|(layer, key)| place(layer, key));
@@ -155,7 +158,7 @@ impl Entries {
         let of_owner = self.of_name(name).filter(|(layer, ..)| layer.owner == owner);
         let keys = of_owner.flat_map(|(layer, _, mention)| {
             // However it is written there, it is another entry.
-            let keys = mention.keys.iter().filter(|key| mention.is_nested || key.is_decisive());
+            let keys = mention.keys.iter().filter(|key| mention.misplaced.is_some() || key.is_decisive());
             keys.map(move |key| (layer, key))
         });
         keys.collect()
@@ -188,9 +191,13 @@ impl Entries {
     }
 }
 
-fn nested(layer: &Layer, mention: &Mention) -> Failure {
+fn misplaced(layer: &Layer, mention: &Mention, place_of: &str) -> Failure {
     let name = brief(&mention.name);
-    let failure = Failure::new(Code::ConfigInvalidValue, format!("`mcp.servers.{name}` stands one level too deep"));
+    let what = match place_of {
+        SERVERS => format!("`{SERVERS}.{name}` stands one level too deep"),
+        _ => format!("The entry `{name}` stands in `plugins`, which this opencode does not read"),
+    };
+    let failure = Failure::new(Code::ConfigInvalidValue, what);
     let failure = mention.keys.iter().take(1).fold(failure, |failure, key| failure.at(place(layer, key)));
     failure.fix(format!("Write it as `mcp.{name}`."))
 }

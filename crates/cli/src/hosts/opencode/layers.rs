@@ -32,6 +32,8 @@ pub(super) struct Layer {
 pub(crate) struct Project {
     /// Without links.
     pub(crate) directory: PathBuf,
+    /// What opencode takes for its working tree: the repository, or without one the top of the file system.
+    pub(crate) worktree: PathBuf,
     /// All that came with the project lies in it.
     pub(super) root: PathBuf,
     /// What is merged, the last one over the others.
@@ -72,8 +74,8 @@ impl Project {
                 .fix("Run `git rev-parse --show-toplevel` there, and mend what it says."));
         }
         let root = with_git.map_or_else(|| directory.clone(), Path::to_owned);
-        let mut project = Self { directory, root, layers: Vec::new() };
-        project.fill(&top, &Surroundings::here()?)?;
+        let mut project = Self { directory, worktree: top, root, layers: Vec::new() };
+        project.fill(&Surroundings::here()?)?;
         Ok(project)
     }
 
@@ -83,7 +85,7 @@ impl Project {
         file.starts_with(&self.root) || of_project.into_iter().any(|layer| file.starts_with(&layer.folder))
     }
 
-    fn fill(&mut self, top: &Path, around: &Surroundings) -> Result<()> {
+    fn fill(&mut self, around: &Surroundings) -> Result<()> {
         for name in ["config.json", "opencode.json", "opencode.jsonc"] {
             self.add(&around.global.join(name), Owner::User)?;
         }
@@ -92,7 +94,7 @@ impl Project {
         }
         // From here up to the top.
         let mut way: Vec<_> = self.directory.ancestors().map(Path::to_owned).collect();
-        way.retain(|folder| folder.starts_with(top) && !around.without_project);
+        way.retain(|folder| folder.starts_with(&self.worktree) && !around.without_project);
         for folder in way.iter().rev() {
             self.add_both(folder, around.owner_of_found(folder))?;
         }
@@ -110,7 +112,10 @@ impl Project {
         if let Some(folder) = &around.config_folder
             && !seen.contains(folder)
         {
-            self.add_both(folder, self.owner_of_named(folder))?;
+            for name in ["opencode.json", "opencode.jsonc"] {
+                let file = folder.join(name);
+                self.add(&file, self.owner_of_named(&file))?;
+            }
         }
         if let Some(text) = &around.content {
             let (path, folder) = (PathBuf::from(CONTENT), self.directory.clone());
@@ -135,8 +140,9 @@ impl Project {
             Ok(there) if !there.is_file() => {
                 return Err(unreadable().because("It is no file.").fix("Remove it, or put a file there."));
             }
-            Ok(there) if there.len() > MOST_BYTES => {
-                return Err(unreadable().because("It has more than 1 MiB.").fix("Make it smaller."));
+            Ok(there) if there.len() > owner.most_bytes() => {
+                let most = owner.most_bytes() >> 10;
+                return Err(unreadable().because(format!("It has more than {most} KiB.")).fix("Make it smaller."));
             }
             _ => {}
         }
@@ -158,12 +164,21 @@ impl Project {
         Ok(())
     }
 
-    /// Of what a variable names: the user's, unless it came with the project.
+    /// Of what a variable names: the user's, unless it came with the project, or the project has a link on the way to
+    /// it.
     fn owner_of_named(&self, path: &Path) -> Owner {
-        let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
-        let places = [path.canonicalize().ok(), folder];
-        let within = places.iter().flatten().any(|place| place.starts_with(&self.root));
-        if within { Owner::Project } else { Owner::User }
+        let mut way = path.ancestors().filter_map(|place| place.canonicalize().ok());
+        if way.any(|place| place.starts_with(&self.root)) { Owner::Project } else { Owner::User }
+    }
+}
+
+impl Owner {
+    /// More than anybody writes by hand; and nobody is to be kept waiting by a repository.
+    fn most_bytes(self) -> u64 {
+        match self {
+            Self::User => 1 << 20,
+            Self::Project => 1 << 18,
+        }
     }
 }
 
@@ -245,8 +260,6 @@ fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// More than anybody writes by hand.
-const MOST_BYTES: u64 = 1 << 20;
 const DOT: &str = ".opencode";
 /// How the file is called that is none.
 const CONTENT: &str = "the variable OPENCODE_CONFIG_CONTENT";

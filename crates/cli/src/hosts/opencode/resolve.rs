@@ -14,14 +14,13 @@ pub(super) fn run(directory: &Path, worktree: Option<&Path>) -> Result<()> {
     let binary = std::env::current_exe().map_err(|error| {
         Failure::new(Code::SystemFailed, "The path of this program is not known").because_of(&error)
     })?;
-    let (binary, directory) = (text(&binary)?, text(&entries.project.directory)?);
+    let (binary, project) = (text(&binary)?, &entries.project);
+    let (directory, worktree) = (text(&project.directory)?, text(&project.worktree)?);
     let mut servers = Map::new();
     let mut notes = Vec::new();
     for name in entries.names() {
-        let mut command = vec![binary, "connect", "--opencode", directory];
-        // Else it would be taken for a flag.
-        command.extend(name.starts_with('-').then_some("--"));
-        command.push(name);
+        // A name may begin as a flag does.
+        let command = [binary, "connect", "--opencode", directory, "--worktree", worktree, "--", name];
         let mut server = json!({ "type": "local", "command": command });
         match entries.entry(name) {
             Ok(entry) => {

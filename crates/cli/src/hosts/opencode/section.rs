@@ -1,13 +1,13 @@
 //! The parts of one of opencode's files in which servers stand: `mcp`, and the `mcp` of a plugin's options.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, parse_to_ast};
-use mcp_mtls_core::config::File;
+use mcp_mtls_core::config::{Entry, File};
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use zeroize::Zeroizing;
 
@@ -16,8 +16,21 @@ use crate::edit::jsonc::OPTIONS;
 
 /// A map of servers, read as a file of its own in which every line has its number.
 pub(super) struct Section {
-    pub(super) file: File,
+    file: File,
+    /// As [`Self::keep`] has read them.
+    pub(super) entries: HashMap<String, Result<Entry>>,
     pub(super) mentions: Vec<Mention>,
+}
+
+impl Section {
+    /// Reads these entries, all at once, and forgets the others.
+    pub(super) fn keep(&mut self, names: &HashSet<String>) -> Result<()> {
+        self.mentions.retain(|mention| names.contains(&mention.name));
+        if !self.mentions.is_empty() {
+            self.entries = self.file.entries_of(|name| names.contains(name))?;
+        }
+        Ok(())
+    }
 }
 
 /// That something is said about a server.
@@ -25,8 +38,8 @@ pub(super) struct Mention {
     pub(super) name: String,
     /// Or something that was meant to be; what it is called then is told when the entry is read.
     pub(super) has_tls: bool,
-    /// In `mcp.servers`, where the next version of opencode has them.
-    pub(super) is_nested: bool,
+    /// Where only the next version of opencode looks for it: [`SERVERS`] or [`PLUGINS`].
+    pub(super) misplaced: Option<&'static str>,
     pub(super) keys: Vec<Key>,
 }
 
@@ -64,7 +77,7 @@ pub(super) fn sections(layer: &Layer) -> Result<Vec<Section>> {
     };
     let mut maps = Vec::new();
     if let Some(mcp) = reader.only(&root, "mcp")? {
-        maps.push((&root, mcp));
+        maps.push((&root, mcp, None));
     }
     if let Some(plugins) = reader.only(&root, "plugin")?
         && let Value::Array(plugins) = &plugins.value
@@ -74,11 +87,41 @@ pub(super) fn sections(layer: &Layer) -> Result<Vec<Section>> {
                 && let Some(Value::Object(options)) = pair.elements.get(1)
                 && let Some(mcp) = reader.only(options, "mcp")?
             {
-                maps.push((options, mcp));
+                maps.push((options, mcp, None));
             }
         }
     }
-    maps.into_iter().map(|(around, mcp)| reader.section(layer, around, mcp)).collect()
+    if let Some(plugins) = reader.only(&root, "plugins")? {
+        let mut found = Vec::new();
+        maps_within(&plugins.value, &mut found);
+        maps.extend(found.into_iter().map(|(around, mcp)| (around, mcp, Some(PLUGINS))));
+    }
+    // Each is read by itself.
+    if let Some((_, mcp, _)) = maps.get(MOST_MAPS) {
+        return Err(Failure::new(
+            Code::ConfigInvalidValue,
+            format!("A file has more than {MOST_MAPS} maps of servers"),
+        )
+        .at(reader.place(*mcp, "mcp"))
+        .fix("Write the servers into one `mcp`."));
+    }
+    maps.into_iter().map(|(around, mcp, misplaced)| reader.section(layer, around, mcp, misplaced)).collect()
+}
+
+/// Every `mcp` of a value, however the next version of opencode has it written there.
+fn maps_within<'a, 'b>(value: &'b Value<'a>, found: &mut Vec<(&'b Object<'a>, &'b ObjectProp<'a>)>) {
+    match value {
+        Value::Array(array) => array.elements.iter().for_each(|value| maps_within(value, found)),
+        Value::Object(object) => {
+            for property in &object.properties {
+                match &property.value {
+                    Value::Object(_) if property.name.as_str() == "mcp" => found.push((object, property)),
+                    value => maps_within(value, found),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 struct Reader<'a> {
@@ -92,7 +135,7 @@ impl Reader<'_> {
     /// The property of this name, of which two would be read differently here and in opencode.
     fn only<'a, 'b>(&self, object: &'b Object<'a>, name: &str) -> Result<Option<&'b ObjectProp<'a>>> {
         for property in &object.properties {
-            self.refuse_reference(property)?;
+            self.refuse_name(property)?;
         }
         let mut found = object.properties.iter().filter(|property| property.name.as_str() == name);
         let first = found.next();
@@ -104,7 +147,13 @@ impl Reader<'_> {
         }
     }
 
-    fn section(&self, layer: &Layer, around: &Object<'_>, mcp: &ObjectProp<'_>) -> Result<Section> {
+    fn section(
+        &self,
+        layer: &Layer,
+        around: &Object<'_>,
+        mcp: &ObjectProp<'_>,
+        misplaced: Option<&'static str>,
+    ) -> Result<Section> {
         let Value::Object(entries) = &mcp.value else {
             return Err(Failure::new(Code::ConfigInvalidValue, "`mcp` has a value of the wrong kind")
                 .at(self.place(mcp, "mcp"))
@@ -118,17 +167,17 @@ impl Reader<'_> {
         for property in &entries.properties {
             match &property.value {
                 Value::Object(map) if property.name.as_str() == "servers" && !is_entry(map) => {
-                    mentions.extend(map.properties.iter().map(|property| self.mention(property, true)));
+                    mentions.extend(map.properties.iter().map(|property| self.mention(property, Some(SERVERS))));
                 }
-                _ => mentions.push(self.mention(property, false)),
+                _ => mentions.push(self.mention(property, misplaced)),
             }
         }
-        Ok(Section { file, mentions })
+        Ok(Section { file, entries: HashMap::new(), mentions })
     }
 
-    fn mention(&self, property: &ObjectProp<'_>, is_nested: bool) -> Mention {
+    fn mention(&self, property: &ObjectProp<'_>, misplaced: Option<&'static str>) -> Mention {
         let name = property.name.as_str().to_owned();
-        let prefix = if is_nested { format!("mcp.servers.{name}") } else { format!("mcp.{name}") };
+        let prefix = format!("{}.{name}", misplaced.unwrap_or("mcp"));
         let key = |node: &ObjectProp<'_>, path: String| Key {
             line: self.line(node),
             full: plain(&format!("{prefix}.{path}")),
@@ -136,7 +185,7 @@ impl Reader<'_> {
         };
         let Value::Object(entry) = &property.value else {
             let keys = vec![Key { path: String::new(), line: self.line(property), full: plain(&prefix) }];
-            return Mention { name, has_tls: false, is_nested, keys };
+            return Mention { name, has_tls: false, misplaced, keys };
         };
         let mut keys = Vec::new();
         let mut has_tls = false;
@@ -152,14 +201,14 @@ impl Reader<'_> {
                 _ => keys.push(key(setting, path.to_owned())),
             }
         }
-        Mention { name, has_tls, is_nested, keys }
+        Mention { name, has_tls, misplaced, keys }
     }
 
     /// Refuses what opencode reads otherwise than others do.
     fn refuse_what_differs(&self, object: &Object<'_>) -> Result<()> {
         let mut seen = HashSet::new();
         for property in &object.properties {
-            self.refuse_reference(property)?;
+            self.refuse_name(property)?;
             // Of two the parser of opencode takes the last, and others the first.
             if !seen.insert(property.name.as_str()) {
                 let name = plain(property.name.as_str());
@@ -174,9 +223,15 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// opencode replaces references before it reads the names of keys.
-    fn refuse_reference(&self, property: &ObjectProp<'_>) -> Result<()> {
+    /// opencode replaces references before it reads the names of keys, and sets them on objects of JavaScript.
+    fn refuse_name(&self, property: &ObjectProp<'_>) -> Result<()> {
         let name = property.name.as_str();
+        if name == "__proto__" {
+            return Err(Failure::new(Code::ConfigInvalidValue, "A key is called `__proto__`")
+                .at(self.place(property, name))
+                .because("opencode would take what is in it for keys beside it.")
+                .fix("Rename it."));
+        }
         if !name.contains("{env:") && !name.contains("{file:") {
             return Ok(());
         }
@@ -194,6 +249,10 @@ impl Reader<'_> {
         1 + self.ends.partition_point(|end| *end < node.start())
     }
 }
+
+pub(super) const SERVERS: &str = "mcp.servers";
+pub(super) const PLUGINS: &str = "plugins.mcp";
+const MOST_MAPS: usize = 16;
 
 /// opencode knows none of these keys, and drops them: the entry would go out without its certificate.
 const MEANS_TLS: &[&str] = &["tls", "mtls", "cert", "key", "ca", "passphrase", "exec", "spiffe", "pkcs11module"];

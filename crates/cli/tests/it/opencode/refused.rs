@@ -53,11 +53,37 @@ async fn nor_by_the_options_of_a_plugin_nor_as_the_next_version_writes_it() {
         json!({ "plugin": [["any", { "mcp": moved }]] }),
         json!({ "mcp": { "servers": moved } }),
         json!({ "mcp": { "servers": { "corp": { "enabled": true } } } }),
+        json!({ "plugins": [{ "package": "mcp-mtls", "options": { "mcp": moved } }] }),
+        json!({ "plugins": [["mcp-mtls", { "mcp": { "corp": { "enabled": true } } }]] }),
     ] {
         let stage = Stage::new().await;
         stage.mine(&stage.entry());
         stage.file("clone/opencode.json", &text.to_string());
         stage.refused(CHANGES).await;
+    }
+}
+
+#[tokio::test]
+async fn what_stands_where_the_next_version_looks_for_it_does_not_go_out_plain() {
+    let stage = Stage::new().await;
+    let (url, tls) = (stage.server.url(), json!({ "corp": { "tls": stage.tls() } }));
+    for plugins in [json!([["mcp-mtls", { "mcp": tls }]]), json!([{ "package": "x", "options": { "mcp": tls } }])] {
+        let text = json!({ "mcp": { "corp": { "type": "remote", "url": url } }, "plugins": plugins });
+        stage.file(USER, &text.to_string());
+        let error = stage.refused("config-invalid-value").await;
+        assert!(error["what"].as_str().expect("text").contains("stands in `plugins`"), "{error:#}");
+        assert_eq!(stage.resolved()["mcp"]["corp"]["command"][1], "connect");
+    }
+}
+
+#[tokio::test]
+async fn nor_by_writing_what_is_no_entry() {
+    let stage = Stage::new().await;
+    stage.mine(&stage.entry());
+    for text in [r#"{ "mcp": { "corp": null } }"#, r#"{ "mcp": { "corp": [] } }"#] {
+        stage.file("clone/opencode.json", text);
+        let error = stage.refused(CHANGES).await;
+        assert!(error["what"].as_str().expect("text").ends_with("opencode.json:1 sets it"), "{error:#}");
     }
 }
 
@@ -146,6 +172,17 @@ async fn a_link_makes_no_file_of_a_project_the_users() {
     link(&stage, "clone/hidden.json", "link.json");
     stage.refused(UNTRUSTED).await;
 
+    // Nor one in a folder that a link of the project leads to.
+    let stage = Stage::new().await.with("OPENCODE_CONFIG", "clone/way/deep/named.json");
+    stage.corp("elsewhere/deep/named.json", &stage.entry());
+    link(&stage, "elsewhere", "clone/way");
+    stage.refused(UNTRUSTED).await;
+    let stage = Stage::new().await.with("OPENCODE_CONFIG_DIR", "folder");
+    stage.corp("clone/hidden.json", &stage.entry());
+    std::fs::create_dir(stage.home().join("folder")).expect("a folder");
+    link(&stage, "clone/hidden.json", "folder/opencode.json");
+    stage.refused(UNTRUSTED).await;
+
     // Relative paths in the user's file would become those of the project.
     let stage = Stage::new().await;
     stage.corp("mine/opencode.json", &stage.entry());
@@ -185,6 +222,9 @@ async fn what_opencode_would_read_otherwise_is_refused() {
     for (text, code) in [
         (r#"{ "mcp": { "corp": {}, "{env:X}corp": {} } }"#, "config-invalid-value"),
         (r#"{ "{file:x}": 1 }"#, "config-invalid-value"),
+        (r#"{ "__proto__": { "mcp": {} } }"#, "config-invalid-value"),
+        (r#"{ "mcp": { "__proto__": { "corp": {} } } }"#, "config-invalid-value"),
+        (r#"{ "mcp": { "a": { "__proto__": { "url": "x" } } } }"#, "config-invalid-value"),
         (r#"{ "mcp": {}, "mcp": { "corp": {} } }"#, "config-conflict"),
         (r#"{ "mcp": { "a": { "url": "x", "url": "y" } } }"#, "config-conflict"),
         (r#"{ "mcp": [] }"#, "config-invalid-value"),
@@ -252,8 +292,18 @@ async fn files_that_keep_anybody_waiting_are_refused() {
     stage.file("clone/opencode.json", &json!({ "mcp": many }).to_string());
     let error = stage.refused("config-invalid-value").await;
     assert!(error["what"].as_str().expect("text").contains("more than 256 entries"), "{error:#}");
-    stage.file("clone/opencode.json", &format!("{{ \"mcp\": {{}} {} }}", " ".repeat(1 << 20)));
-    assert!(stage.refused("config-unreadable").await["why"].to_string().contains("more than 1 MiB"));
+    let maps = vec![json!(["any", { "mcp": {} }]); 17];
+    stage.file("clone/opencode.json", &json!({ "plugin": maps }).to_string());
+    let error = stage.refused("config-invalid-value").await;
+    assert!(error["what"].as_str().expect("text").contains("more than 16 maps"), "{error:#}");
+    for (path, most) in [("clone/opencode.json", 256), (".opencode/opencode.json", 1024)] {
+        let with = |size: usize| stage.file(path, &format!("{{ \"mcp\": {{}} {} }}", " ".repeat(size)));
+        with(most << 10);
+        let error = stage.refused("config-unreadable").await;
+        assert!(error["why"].to_string().contains(&format!("more than {most} KiB")), "{error:#}");
+        with((most << 10) - 20);
+        stage.is_used().await;
+    }
     std::fs::remove_file(stage.clone().join("opencode.json")).expect("it is there");
     #[cfg(unix)]
     {

@@ -13,12 +13,14 @@ async fn an_entry_with_tls_becomes_a_command_and_others_are_left_alone() {
     stage.file(USER, &text.to_string());
     let resolved = stage.resolved();
     let binary = std::path::Path::new(BINARY).canonicalize().unwrap();
-    let command = |words: &[&str]| {
-        let first =
-            [binary.to_str().unwrap(), "connect", "--opencode", stage.clone().to_str().unwrap()].map(str::to_owned);
-        json!({ "type": "local", "command": first.into_iter().chain(words.iter().map(ToString::to_string)).collect::<Vec<_>>() })
+    let clone = stage.clone();
+    let command = |name: &str| {
+        let words =
+            ["connect", "--opencode", clone.to_str().unwrap(), "--worktree", clone.to_str().unwrap(), "--", name];
+        let words = [&[binary.to_str().unwrap()][..], &words].concat();
+        json!({ "type": "local", "command": words })
     };
-    let expected = json!({ "corp": command(&["corp"]), "-x": command(&["--", "-x"]), "a/b": command(&["a/b"]) });
+    let expected = json!({ "corp": command("corp"), "-x": command("-x"), "a/b": command("a/b") });
     assert_eq!(resolved, json!({ "mcp": expected, "notes": [] }));
 }
 
@@ -35,11 +37,24 @@ async fn a_refused_entry_is_there_too_so_that_it_never_goes_out_plain() {
 async fn opencode_and_we_must_mean_the_same_working_tree() {
     let stage = Stage::new().await;
     stage.mine(&stage.entry());
-    let resolve =
-        |worktree: &str| stage.run(&["hosts", "opencode", "resolve", "--directory", ".", "--worktree", worktree]);
-    resolve(stage.clone().to_str().unwrap()).succeeded();
-    let told = resolve("/").failed(1);
-    assert!(told.contains("opencode takes another folder for the working tree"), "{told}");
+    let clone = stage.clone();
+    let resolve = ["hosts", "opencode", "resolve", "--directory", "."];
+    for command in [&resolve[..], &["doctor", "--opencode", "."], &["connect", "corp", "--opencode", "."]] {
+        let told = stage.run(&[command, &["--worktree", "/"]].concat());
+        let told = format!("{}{}", told.stdout, told.stderr);
+        assert!(told.contains("opencode takes another folder for the working tree"), "{command:?}: {told}");
+    }
+    stage.run(&[&resolve[..], &["--worktree", clone.to_str().unwrap()]].concat()).succeeded();
+    // Such a file makes git refuse the folder, and opencode take another one.
+    std::fs::create_dir(clone.join("sub")).unwrap();
+    stage.file("clone/sub/.git", "");
+    let mut host = crate::stage::host(["--opencode", clone.join("sub").to_str().unwrap(), "--worktree"]);
+    host = stage.variables.iter().fold(host, |host, (name, value)| host.env(name, value));
+    let error =
+        crate::stage::refusal(&mut host.args([clone.to_str().unwrap(), "corp"]).home(&stage.home()).spawn()).await;
+    assert_eq!(error["data"]["code"], "config-unreadable", "{error:#}");
+    assert!(stage.server.server().connections().is_empty());
+    stage.run(&["connect", "corp", "--worktree", "."]).failed(2);
 }
 
 /// As opencode 1.18.33 answers `opencode debug config`: the last one counts.
