@@ -1,5 +1,7 @@
 //! opencode with our plugin: `tls` stands beside the `url` of its own remote entry.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::PROMPT;
@@ -14,6 +16,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("hosts, the plugin for opencode: tls in its options", |stage| Box::pin(options(stage))),
         Case::new("hosts, the plugin for opencode: a project changes the url", |stage| Box::pin(changed(stage))),
         Case::new("hosts, the plugin for opencode: a project's own entry", |stage| Box::pin(of_project(stage))),
+        Case::new("hosts, the plugin for opencode: a binary of the project", |stage| Box::pin(binary(stage))),
+        Case::new("hosts, the plugin for opencode: git refuses the folder", |stage| Box::pin(no_git(stage))),
         Case::new("hosts, the plugin for opencode: a refused certificate", |stage| Box::pin(refused(stage))),
     ]
 }
@@ -61,6 +65,38 @@ async fn of_project(stage: &Stage) {
     let said = scene.run("opencode", &["mcp", "list"]).await;
     assert!(said.contains("✓ corp connected"), "{said}");
     scene.expect_verified("DELETE").await;
+}
+
+/// Neither a relative `MCP_MTLS` nor `PATH` makes the plugin run a program of the project.
+async fn binary(stage: &Stage) {
+    let mut scene = scene(Scene::new(stage).await);
+    has(&scene, FILE, &json!({"plugin": [plugin()], "mcp": {"corp": remote(&scene, true)}}));
+    let program = scene.write("project/node_modules/.bin/mcp-mtls", "#!/bin/sh\ntouch \"$0.ran\"\n");
+    let made = std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [&program, &scene.stage.binary].into_iter().filter_map(|file| file.parent().map(Path::to_owned));
+    let path = std::env::join_paths(folders.chain(std::env::split_paths(&path)));
+    scene = scene.variable("PATH", path.unwrap_or_else(|e| panic!("PATH: {e}")));
+
+    scene = scene.variable("MCP_MTLS", "node_modules/.bin/mcp-mtls");
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✗ corp failed") && said.contains("MCP_MTLS is no absolute path"), "{said}");
+    scene.expect_no_request().await;
+
+    scene = scene.variable("MCP_MTLS", "");
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✓ corp connected"), "{said}");
+    assert!(made.is_ok() && !scene.path("project/node_modules/.bin/mcp-mtls.ran").exists(), "{made:?}");
+}
+
+/// opencode and we would read other files, so nothing is connected to.
+async fn no_git(stage: &Stage) {
+    let scene = scene(Scene::new(stage).await);
+    has(&scene, FILE, &json!({"plugin": [plugin()], "mcp": {"corp": remote(&scene, true)}}));
+    scene.write("project/.git", "");
+    let said = scene.run("opencode", &["mcp", "list"]).await;
+    assert!(said.contains("✗ corp failed") && said.contains("another folder for the working tree"), "{said}");
+    scene.expect_no_request().await;
 }
 
 async fn refused(stage: &Stage) {
