@@ -1,15 +1,15 @@
 // Gives opencode's remote MCP servers a client certificate: an entry with `tls` becomes a local server that runs
 // `mcp-mtls connect`. What the files say is read by mcp-mtls alone, and no value of an entry passes through here.
 import { execFile } from "node:child_process"
-import { accessSync, constants, realpathSync, statSync } from "node:fs"
+import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs"
 import { homedir } from "node:os"
-import { delimiter, isAbsolute, join, sep } from "node:path"
+import { delimiter, dirname, isAbsolute, join, sep } from "node:path"
 import { promisify } from "node:util"
 
 // opencode takes every export for a plugin, so there is one.
 export default async ({ client, directory, worktree }) => ({
   async config(config) {
-    const binary = find([directory, worktree])
+    const binary = find(projects(directory, worktree))
     const words = ["connect", "--opencode", directory, "--worktree", worktree, "--"]
     const connect = (name) => ({ type: "local", command: [binary, ...words, name] })
     const { mcp, notes } = await resolve(binary, directory, worktree).catch((error) => {
@@ -48,15 +48,24 @@ async function resolve(binary, directory, worktree) {
 }
 
 /** The binary: what MCP_MTLS names, or the first in PATH, or the one in ~/.local/bin; never one of the project. */
-function find(projects) {
+function find(roots) {
   // Which file a relative path means would be up to the project; nothing is at this one.
   if (process.env.MCP_MTLS) return isAbsolute(process.env.MCP_MTLS) ? process.env.MCP_MTLS : join(homedir(), RELATIVE)
   const name = process.platform === "win32" ? "mcp-mtls.exe" : "mcp-mtls"
   // Without a repository the working tree is `/`, which ends in the separator already: nothing is within it here.
-  const roots = projects.map((project) => real(project) + sep)
-  const isTheirs = (folder) => roots.some((root) => (real(folder) + sep).startsWith(root))
+  const isTheirs = (folder) => roots.some((root) => (real(folder) + sep).startsWith(root + sep))
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => isAbsolute(folder) && !isTheirs(folder))
   return folders.map((folder) => join(folder, name)).find(runs) ?? join(homedir(), ".local", "bin", name)
+}
+
+/** What may have come with the project; a repository within another one hides that from git. */
+function projects(directory, worktree) {
+  const roots = [real(directory), real(worktree)]
+  const home = real(homedir()) + sep
+  for (let at = roots[0]; at !== dirname(at); at = dirname(at)) {
+    if (existsSync(join(at, ".git")) && !home.startsWith(at + sep)) roots.push(at)
+  }
+  return roots
 }
 
 const RELATIVE = "MCP_MTLS is no absolute path"
