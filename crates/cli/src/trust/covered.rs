@@ -38,7 +38,7 @@ pub(super) fn covered(entries: &Entries, own: &[Own]) -> Result<Covered> {
         for named in one.files.iter().filter(|named| !named.path.is_dir()) {
             cover.add(&named.path, named.is_relative)?;
         }
-        for started in &one.draft.programs {
+        for started in one.draft.programs.iter().filter(|started| started.is_named) {
             let line = started.line.expose();
             if matches!(started.setting.as_str(), "tls.cert" | "tls.key") && line.contains('%') {
                 return Err(Failure::new(Code::ConfigInvalidValue, "The URI of a token hides the name of its module")

@@ -79,6 +79,8 @@ pub struct Started {
     pub setting: String,
     /// The program and its arguments, as a shell would take them; or the library.
     pub line: Secret,
+    /// Whether the line names it. Else it says in words what may be loaded.
+    pub is_named: bool,
 }
 
 impl Value {
@@ -219,7 +221,11 @@ impl Writer<'_> {
         put(&mut keys, "key", self.path("tls.key", key.as_ref())?);
         put(&mut keys, "passphrase", self.text("tls.passphrase", passphrase.as_ref())?);
         if let Some(module) = pkcs11_module {
-            self.programs.push(Started { setting: "tls.pkcs11Module".to_owned(), line: module.clone() });
+            self.programs.push(Started {
+                setting: "tls.pkcs11Module".to_owned(),
+                line: module.clone(),
+                is_named: true,
+            });
         }
         put(&mut keys, "pkcs11Module", self.path("tls.pkcs11Module", pkcs11_module.as_ref())?);
         put(&mut keys, "exec", exec.as_ref().map(|exec| self.exec(exec)).transpose()?);
@@ -258,7 +264,11 @@ impl Writer<'_> {
             let is_path = at == 0 && word.expose().contains(['/', '\\']);
             written.push(self.value("tls.exec", word, is_path)?);
         }
-        self.programs.push(Started { setting: "tls.exec".to_owned(), line: line(written.iter().map(Secret::expose)) });
+        self.programs.push(Started {
+            setting: "tls.exec".to_owned(),
+            line: line(written.iter().map(Secret::expose)),
+            is_named: true,
+        });
         Ok(Value::List(written.into_iter().map(Value::Text).collect()))
     }
 
@@ -291,11 +301,16 @@ impl Writer<'_> {
                 name.contains("module") || name.contains('%')
             };
             let modules: Vec<_> = text.split([';', '?', '&']).filter(is_module).collect();
-            let line = if modules.is_empty() { SYSTEM_MODULES.to_owned() } else { modules.join(" ") };
-            self.programs.push(Started { setting: setting.to_owned(), line: Secret::new(line) });
+            let is_named = !modules.is_empty();
+            let line = if is_named { modules.join(" ") } else { SYSTEM_MODULES.to_owned() };
+            self.programs.push(Started { setting: setting.to_owned(), line: Secret::new(line), is_named });
         } else if refers && matches!(setting, "tls.cert" | "tls.key") {
             // It may give the URI of an object on a token, and that the name of a library.
-            self.hidden.push(Started { setting: setting.to_owned(), line: Secret::new(HIDDEN.to_owned()) });
+            self.hidden.push(Started {
+                setting: setting.to_owned(),
+                line: Secret::new(HIDDEN.to_owned()),
+                is_named: false,
+            });
         }
         let is_path = !is_on_token(text) && !text.contains("-----BEGIN") && !text.contains('\n');
         self.value(setting, written, is_path).map(|value| Some(Value::Text(value)))
@@ -321,7 +336,11 @@ impl Writer<'_> {
     }
 
     fn command(&mut self, setting: &str, written: &str, origin: &Origin) -> Result<String> {
-        self.programs.push(Started { setting: setting.to_owned(), line: Secret::new(written.to_owned()) });
+        self.programs.push(Started {
+            setting: setting.to_owned(),
+            line: Secret::new(written.to_owned()),
+            is_named: true,
+        });
         let mut words = shlex::split(written).unwrap_or_default();
         let Some(program) = words.first_mut().filter(|program| program.contains(['/', '\\'])) else {
             return Ok(written.to_owned());

@@ -72,7 +72,9 @@ async fn what_only_a_reference_may_load_is_shown_too() {
     entry["tls"]["cert"] = json!("{env:CERT}");
     entry["headers"] = json!({ "X-A": "{env:HOME}" });
     stage.corp("clone/opencode.json", &entry);
+    stage.file("clone/library", "");
     let shown = trusted(&stage);
+    assert!(!shown.contains("clone/library"), "{shown}");
     assert!(
         shown.contains("whatever library its reference names") && shown.contains("headers.X-A: {env:HOME}"),
         "{shown}"
