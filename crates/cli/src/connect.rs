@@ -31,7 +31,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Take the entry, which has `tls`, out of the files that opencode reads when it is started in this folder.
+    /// Take the entry from opencode's own files, as read in this folder; it must have `tls`.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     opencode: Option<PathBuf>,
 

@@ -45,9 +45,9 @@ enum Command {
     List(entries::ListArgs),
     /// Remove a server from your configuration.
     Remove(entries::RemoveArgs),
-    /// Put servers of the configuration into the files of hosts: opencode, Claude Code, Codex, Gemini CLI and more.
+    /// Add servers to the configuration of MCP hosts (opencode, Claude Code, Codex, Gemini CLI and others).
     Install(Box<hosts::InstallArgs>),
-    /// Take them out of the file of a host.
+    /// Remove servers of mcp-mtls from the configuration of a host.
     Uninstall(hosts::UninstallArgs),
     /// Find out what is wrong with an entry or a server, and what to do: every step of the way, one at a time.
     Doctor(Box<doctor::DoctorArgs>),
@@ -57,12 +57,12 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Explain the code that a failure ends with: what it means, its causes, and what to do.
     Explain(explain::ExplainArgs),
-    /// Let opencode use the entries that a project has of its own, after a look at them.
+    /// Allow opencode to use servers that a project configures, after showing what they do.
     Trust(trust::TrustArgs),
     /// What the plugins of hosts run.
     #[command(hide = true)]
     Hosts(hosts::opencode::HostsArgs),
-    /// Print what is generated from the program itself.
+    /// Print schemas, manual pages, completions and the reference.
     Generate(generate::GenerateArgs),
 }
 

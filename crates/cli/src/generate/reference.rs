@@ -14,11 +14,16 @@ pub(super) fn text(program: &clap::Command) -> String {
     let mut set = Vec::new();
     for (heading, definition, prefix) in SECTIONS {
         let _ = write!(page, "\n\n## {heading}");
-        for (name, setting) in schema["$defs"][definition]["properties"].as_object().into_iter().flatten() {
+        let defined = &schema["$defs"][definition];
+        let mut settings: Vec<_> = defined["properties"].as_object().into_iter().flatten().collect();
+        settings.sort_by_key(|(name, _)| !is_required(name, defined));
+        for (name, setting) in settings {
             // clap knows a flag by the field that it sets.
             let field = snake(name);
             let flag = connect.iter().find(|flag| *definition != "SpiffeSettings" && flag.get_id().as_str() == field);
-            let _ = write!(page, "\n\n### `{prefix}{name}`\n\n{}", one(name, setting, &schema, flag.copied()));
+            let required = if is_required(name, defined) { "Required. " } else { "" };
+            let told = one(name, setting, &schema, flag.copied());
+            let _ = write!(page, "\n\n### `{prefix}{name}`\n\n{required}{told}");
             set.push(field);
         }
     }
@@ -41,12 +46,18 @@ fn one(name: &str, setting: &Value, schema: &Value, flag: Option<&clap::Arg>) ->
         let _ = write!(text, "\n- Default: {default}");
     }
     if let Some(flag) = flag {
-        let _ = write!(text, "\n- Flag: {}", shown(flag));
+        let again = if matches!(flag.get_action(), clap::ArgAction::Append) { ", once for each" } else { "" };
+        let _ = write!(text, "\n- Flag: {}{again}", shown(flag));
     }
     if let Some(example) = setting["examples"].get(0) {
         let _ = write!(text, "\n- Example: `\"{name}\": {}`", spaced(example));
     }
     text
+}
+
+/// Whether the settings of this definition are nothing without it; by another name it is there, too.
+fn is_required(name: &str, definition: &Value) -> bool {
+    definition["anyOf"][0]["required"][0] == name
 }
 
 /// The sentence without `[default: …]`, and what stands in it.

@@ -20,7 +20,7 @@ use crate::render::{self, Paint};
 #[expect(clippy::struct_excessive_bools, reason = "flags are flags")]
 #[command(override_usage = "mcp-mtls install [OPTIONS] <HOST> [NAME]...\n       mcp-mtls install --list [--json]")]
 pub(crate) struct InstallArgs {
-    /// The host: opencode, claude-code, codex, gemini-cli, … (`--list` tells all); several with commas between them;
+    /// The host: opencode, claude-code, codex, gemini-cli and more (`--list` tells all); several with commas between them;
     /// `auto` for those that are here.
     #[arg(required_unless_present = "list", conflicts_with = "list")]
     host: Option<String>,

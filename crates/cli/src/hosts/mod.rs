@@ -46,6 +46,11 @@ impl Chosen {
     }
 }
 
+/// The names of all hosts.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    HOSTS.iter().map(|host| host.id)
+}
+
 fn unknown(name: &str) -> Failure {
     let failure = Failure::new(Code::UsageInvalid, format!("There is no host `{}`", plain(name)));
     let names = HOSTS.iter().flat_map(|host| host.aliases.iter().map(|alias| (true, *alias)).chain([(false, host.id)]));

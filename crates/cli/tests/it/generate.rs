@@ -29,6 +29,15 @@ fn the_manual_has_a_page_for_each_command() {
     assert!(page.contains("\n.TH mcp-mtls 1 ") && page.contains("mcp\\-mtls\\-connect(1)"), "{page}");
     let page = generate(&["man", "certs", "show"]).succeeded();
     assert!(page.contains("\n.TH mcp-mtls-certs-show 1 ") && page.contains("\\fBmcp\\-mtls certs show\\fR"), "{page}");
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("man1");
+    generate(&["man", "--all", into.to_str().unwrap()]).succeeded();
+    let written = std::fs::read_to_string(into.join("mcp-mtls-certs-show.1")).unwrap();
+    assert_eq!(written.trim_end(), page.trim_end());
+    let names = std::fs::read_dir(&into).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names: Vec<_> = names.collect();
+    assert!(names.contains(&"mcp-mtls.1".to_owned()) && names.len() > 20, "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("hosts") || name.contains("help")), "{names:?}");
     assert_snapshot!(generate(&["man", "conect"]).failed(2), @r"
     error: There is no command “conect”
       fix: `mcp-mtls --help` lists the commands.

@@ -3,14 +3,41 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde_json::{Value, json};
 
 use super::EntrySettings;
+use super::settings::ALIASES;
 
 /// The JSON Schema of the configuration file: each setting with its sentence and an example.
+///
+/// Of what is always refused, it refuses what editors can tell, and it takes all that is read.
 #[must_use]
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Configuration).to_value()
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Configuration).to_value();
+    schema["allowComments"] = true.into();
+    schema["allowTrailingCommas"] = true.into();
+    let definitions = schema["$defs"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
+    let settings = definitions.filter_map(|definition| definition.get_mut("properties")?.as_object_mut());
+    settings.flat_map(serde_json::Map::values_mut).for_each(in_a_file);
+    let within_tls: Vec<_> =
+        schema["$defs"]["TlsSettings"]["properties"].as_object().into_iter().flat_map(|all| all.keys()).collect();
+    let misplaced = within_tls.into_iter().map(String::as_str).chain(MISSPELT_TLS).collect::<Vec<_>>().join("|");
+    let urls = ALIASES.iter().filter(|(_, name)| *name == "url").map(|(alias, _)| *alias);
+    let entry = &mut schema["$defs"]["EntrySettings"];
+    entry["anyOf"] = ["url"].into_iter().chain(urls).map(|name| json!({ "required": [name] })).collect();
+    entry["patternProperties"] = json!({ format!("^({misplaced})$"): false });
+    schema
 }
+
+/// Leaves the first paragraph of what is said about a setting: the others are about its flag.
+fn in_a_file(setting: &mut Value) {
+    if let Some((first, _)) = setting["description"].as_str().and_then(|told| told.split_once("\n\n")) {
+        setting["description"] = first.into();
+    }
+}
+
+/// The likeliest of the keys that are refused since `tls` may be meant.
+const MISSPELT_TLS: [&str; 8] = ["TLS", "Tls", "mtls", "tl", "tlss", "ts", "tsl", "lts"];
 
 /// Configuration of mcp-mtls. One of the three maps, by the name that other hosts use.
 #[derive(JsonSchema)]
@@ -31,7 +58,42 @@ struct Configuration {
 
 #[cfg(test)]
 mod tests {
-    use super::schema;
+    use std::path::PathBuf;
+
+    use super::super::File;
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_setting_is_about_files() {
+        let text = schema().to_string();
+        assert!(!text.contains("flag") && !text.contains("command line"), "{text}");
+    }
+
+    #[test]
+    fn the_program_refuses_what_the_schema_does() {
+        let refused = |entry: &str| {
+            let file = File::parse(PathBuf::from("config.jsonc"), None, &format!(r#"{{ "mcp": {{ "a": {entry} }} }}"#));
+            let entry = file.unwrap().entry("a");
+            entry.and_then(|entry| entry.unwrap().resolve()).is_err()
+        };
+        let schema = schema();
+        let names = &schema["$defs"]["EntrySettings"]["patternProperties"];
+        let pattern = names.as_object().unwrap().keys().next().unwrap();
+        for name in pattern.trim_matches(['^', '(', ')', '$']).split('|') {
+            assert!(refused(&format!(r#"{{ "url": "https://h/", "{name}": null }}"#)), "{name}");
+            assert_ne!(name, "tls");
+        }
+        for one in schema["$defs"]["EntrySettings"]["anyOf"].as_array().unwrap() {
+            let name = one["required"][0].as_str().unwrap();
+            assert!(!refused(&format!(r#"{{ "{name}": "https://h/" }}"#)), "{name}");
+        }
+        assert!(refused(r#"{ "enabled": true }"#), "no URL");
+        let with = |passphrase: &str| {
+            format!(r#"{{ "url": "https://h/", "tls": {{ "cert": "c", "key": "k", "passphrase": "{passphrase}" }} }}"#)
+        };
+        assert_eq!(schema["$defs"]["TlsSettings"]["properties"]["passphrase"]["pattern"], r"^\{(env|file|command):");
+        assert!(refused(&with("hunter2")) && refused(&with(" {command:true}")));
+    }
 
     #[test]
     fn every_setting_has_its_sentence_and_its_example() {

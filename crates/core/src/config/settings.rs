@@ -1,5 +1,6 @@
 //! The settings of one entry, as written. One field is one setting: its doc comment, its names
 //! in files and on the command line, and its place in the schema stand here and nowhere else.
+//! What stands below the first paragraph of a doc comment is about the flag alone.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -32,8 +33,8 @@ pub struct EntrySettings {
     /// Headers sent with every request to the configured origin, and nowhere else. `{file:}` and
     /// `{command:}` in them are read and run again when the server answers 401.
     ///
-    /// Repeat the flag for more than one. On the command line the value of a credential header
-    /// holds a reference, as in `Authorization: Bearer {env:TOKEN}`.
+    /// Repeat the flag for more than one. The value of a credential header holds a reference, as in
+    /// `Authorization: Bearer {env:TOKEN}`.
     #[serde(deserialize_with = "headers")]
     #[schemars(with = "Option<BTreeMap<String, String>>", extend("examples" = [{ "X-Team": "{env:TEAM}" }]))]
     #[cfg_attr(feature = "clap", arg(short = 'H', long = "header", value_name = "NAME: VALUE"))]
@@ -90,7 +91,7 @@ pub struct TlsSettings {
     /// Passphrase of an encrypted key or PKCS#12 file, or PIN of a token, as a reference alone:
     /// `{env:NAME}`, `{file:PATH}` or `{command:PROGRAM ARGUMENTS}`. Nothing ever asks for it.
     #[cfg_attr(feature = "clap", arg(long, value_name = "REFERENCE"))]
-    #[schemars(example = "{env:KEY_PASSPHRASE}")]
+    #[schemars(extend("pattern" = r"^\{(env|file|command):"), example = "{env:KEY_PASSPHRASE}")]
     pub passphrase: Option<Secret>,
 
     /// PKCS#11 module of the token, when its URI names none [default: p11-kit's proxy, which has

@@ -21,6 +21,8 @@ fn what_is_misspelt_or_out_of_place_is_found() {
     assert_eq!(with(json!({ "certt": "me.pem" })), "/mcp/corp/tls/certt");
     assert_eq!(with(json!({ "cert": 1 })), "/mcp/corp/tls/cert");
     assert_eq!(with(json!({ "minVersion": "1.1" })), "/mcp/corp/tls/minVersion");
+    assert_eq!(with(json!({ "passphrase": "hunter2" })), "/mcp/corp/tls/passphrase");
+    assert_eq!(with(json!({ "passphrase": "{env:KEY_PASSPHRASE}" })), "");
     assert_eq!(with(json!({ "spiffe": { "sockett": "" } })), "/mcp/corp/tls/spiffe");
     assert_eq!(with(json!(null)), "/mcp/corp/tls", "nothing fails open");
     assert_eq!(entry(&json!({ "type": "remote", "tls": {} })), "/mcp/corp", "the URL is missing");
@@ -147,7 +149,10 @@ fn fault(root: &Value, schema: &Value, value: &Value, at: String) -> Option<Stri
                 }
                 true
             }
-            "pattern" => value.as_str().is_none_or(|text| text.contains(wanted.as_str().unwrap())),
+            "pattern" => value.as_str().is_none_or(|text| match wanted.as_str().unwrap() {
+                r"^\{(env|file|command):" => ["{env:", "{file:", "{command:"].iter().any(|one| text.starts_with(one)),
+                plain => text.contains(plain),
+            }),
             "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= wanted.as_u64().unwrap()),
             "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= wanted.as_u64().unwrap()),
             "minimum" => value.as_u64().is_none_or(|number| number >= wanted.as_u64().unwrap()),
