@@ -18,7 +18,7 @@ use crate::render::{self, Ink, Paint};
 
 #[derive(Args)]
 pub(crate) struct FetchArgs {
-    /// The server: https://HOST:PORT/…, or HOST:PORT.
+    /// The server: https://HOST:PORT/PATH, or HOST:PORT.
     #[arg(value_name = "URL")]
     server: String,
     /// The file for the certificates. One that is there is not overwritten.

@@ -33,7 +33,7 @@ pub(super) fn page(program: &Command, words: &[String]) -> Result<String> {
             let _ = write!(page, ".SH \"SEE ALSO\"\n{above}(1)\n");
         }
     }
-    Ok(page.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) }).collect())
+    Ok(page)
 }
 
 /// Writes the page of every command that is shown.

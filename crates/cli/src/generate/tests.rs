@@ -12,7 +12,7 @@ use super::*;
 fn every_command_has_a_manual_page_with_all_of_its_flags() {
     fn walk(command: &Command, words: &[String]) {
         let raw = man::page(&built(), words).unwrap();
-        assert!(raw.is_ascii(), "{words:?}");
+        assert!(raw.is_ascii(), "{words:?}: groff takes no other character");
         for heading in ["SYNOPSIS", "\"EXIT STATUS\"", "\"SEE ALSO\""] {
             assert!(raw.contains(&format!(".SH {heading}\n")), "{words:?}: {heading}");
         }
