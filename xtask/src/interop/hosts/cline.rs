@@ -1,4 +1,4 @@
-//! Cline, as far as it goes without a terminal: it has no command that lists servers.
+//! Cline, as far as it goes without a daemon, which a tool call would leave behind.
 
 use super::scene::Scene;
 use crate::interop::{Case, Stage};
@@ -15,6 +15,8 @@ async fn read(stage: &Stage) {
     scene.install("cline", FILE).await;
     let with_both = scene.read(FILE);
     assert!(with_both.contains("theirs"), "{with_both}");
+    let said = scene.run("cline", &["config", "mcp"]).await;
+    assert!(["  corp [stdio]", "  theirs [stdio]"].iter().all(|line| said.lines().any(|said| said == *line)), "{said}");
     // It finds ours, and takes it out alone.
     let said = scene.run("cline", &["mcp", "remove", "corp"]).await;
     let left = scene.read(FILE);

@@ -38,18 +38,7 @@ async fn served(stage: &Stage) {
     let scene = Scene::new(stage).await;
     scene.write(FILE, settings(&scene));
     scene.install("opencode", FILE).await;
-    let port = free_port().unwrap_or_else(|e| panic!("a free port: {e}"));
-    let mut server = scene.start("opencode", &["serve", "--port", &port.to_string()]);
-    let directory = scene.path("project").display().to_string();
-    // It takes connections before it says so, and never answers what they ask.
-    let answer = tokio::time::timeout(Duration::from_secs(20), async {
-        while !server.said().contains("listening on") {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        get(port, "/mcp", &directory).await
-    });
-    let answer = answer.await.ok().flatten();
-    let answer = answer.unwrap_or_else(|| panic!("no answer; it said:\n{}", server.said()));
+    let answer = status(&scene).await;
     assert_eq!(answer["corp"], json!({"status": "connected"}), "{answer:#}");
     scene.expect_verified("POST").await;
 }
@@ -70,6 +59,22 @@ async fn refused(stage: &Stage) {
     let said = scene.run("opencode", &["mcp", "list"]).await;
     assert!(said.contains("✗ corp failed"), "{said}");
     scene.expect_refusal(&said).await;
+}
+
+/// What its server tells of the servers of the project.
+pub(super) async fn status(scene: &Scene<'_>) -> Value {
+    let port = free_port().unwrap_or_else(|e| panic!("a free port: {e}"));
+    let mut server = scene.start("opencode", &["serve", "--port", &port.to_string()]);
+    let directory = scene.path("project").display().to_string();
+    // It takes connections before it says so, and never answers what they ask.
+    let answer = tokio::time::timeout(Duration::from_secs(20), async {
+        while !server.said().contains("listening on") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        get(port, "/mcp", &directory).await
+    });
+    let answer = answer.await.ok().flatten();
+    answer.unwrap_or_else(|| panic!("no answer; it said:\n{}", server.said()))
 }
 
 /// Its settings with the scripted model, as a user has them before any server. The provider is in its binary.
