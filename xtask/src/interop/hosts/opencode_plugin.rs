@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("hosts, the plugin for opencode: tls beside the url", |stage| Box::pin(beside(stage))),
         Case::new("hosts, the plugin for opencode: tls in its options", |stage| Box::pin(options(stage))),
         Case::new("hosts, the plugin for opencode: its one file, copied", |stage| Box::pin(copied(stage))),
-        Case::new("hosts, the plugin for opencode: its folder, as a package", |stage| Box::pin(packaged(stage))),
+        Case::new("hosts, the plugin for opencode: its folder", |stage| Box::pin(folder(stage))),
         Case::new("hosts, the plugin for opencode: opencode's server says connected", |stage| Box::pin(served(stage))),
         Case::new("hosts, the plugin for opencode: a project changes the url", |stage| Box::pin(changed(stage))),
         Case::new("hosts, the plugin for opencode: a project's own entry", |stage| Box::pin(of_project(stage))),
@@ -56,10 +56,10 @@ async fn copied(stage: &Stage) {
     connects(&scene).await;
 }
 
-async fn packaged(stage: &Stage) {
+async fn folder(stage: &Stage) {
     let scene = scene(Scene::new(stage).await);
-    let folder = format!("file://{}", package().display());
-    has(&scene, FILE, &json!({"plugin": [folder], "mcp": {"corp": remote(&scene, true)}}));
+    let named = format!("file://{}", package().display());
+    has(&scene, FILE, &json!({"plugin": [named], "mcp": {"corp": remote(&scene, true)}}));
     connects(&scene).await;
 }
 
