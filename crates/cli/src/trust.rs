@@ -10,6 +10,7 @@ use mcp_mtls_core::config::{Draft, Entry, Named, Value};
 use mcp_mtls_core::error::{Code, Failure, Result};
 use time::OffsetDateTime;
 
+use crate::edit::turn;
 use crate::entries::preview;
 use crate::hosts::opencode::Entries;
 use crate::render;
@@ -60,6 +61,7 @@ pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     let covered = covered(&entries, &own)?;
     render::notice(&view::asked(&entries, &own, &covered));
     agreed(args.yes)?;
+    let _turn = turn::wait();
     let mut store = Store::read()?;
     let date = OffsetDateTime::now_utc().date().to_string();
     store.set(&entries.project.directory, Trusted { date, covered });
@@ -161,6 +163,7 @@ fn remove(directory: &Path, as_json: bool) -> Result<()> {
     // One that is gone can be removed, too.
     let directory =
         directory.canonicalize().or_else(|_| std::path::absolute(directory)).unwrap_or_else(|_| directory.to_owned());
+    let _turn = turn::wait();
     let mut store = Store::read()?;
     if !store.remove(&directory) {
         return Err(Failure::new(Code::UsageInvalid, "This folder is not trusted")

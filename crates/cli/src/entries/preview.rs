@@ -56,6 +56,17 @@ pub(crate) fn sent(draft: &Draft) -> Vec<String> {
     found
 }
 
+/// The identity that the server is shown, if the entry has one.
+pub(crate) fn presented(draft: &Draft) -> Option<String> {
+    let Value::Map(keys) = &draft.entry else { return None };
+    let Value::Map(tls) = keys.iter().find(|(key, _)| key == "tls").map(|(_, tls)| tls)? else { return None };
+    let (key, value) = tls.iter().find(|(key, _)| matches!(key.as_str(), "cert" | "exec" | "spiffe"))?;
+    Some(match value {
+        Value::Map(_) => format!("tls.{key}: a certificate of the agent's"),
+        _ => format!("tls.{key}: the certificate {}", scalar(&["tls", key], value)),
+    })
+}
+
 fn shown<'a>(value: &'a Value, path: &mut Vec<&'a str>, lines: &mut Vec<String>) {
     let Value::Map(keys) = value else { return };
     for (at, (key, value)) in keys.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mcp_mtls_core::config::Draft;
 use serde_json::{Value, json};
 
 use super::Own;
@@ -14,7 +15,7 @@ use crate::hosts::opencode::Entries;
 pub(super) fn asked(entries: &Entries, own: &[Own], covered: &Covered) -> String {
     let mut parts = vec![format!("The project {} has these entries of its own.", folder(entries))];
     for Own { name, draft, .. } in own {
-        parts.push(preview::draft(&format!("The entry {}:", quoted(name)), draft, &preview::sent(draft)));
+        parts.push(preview::draft(&format!("The entry {}:", quoted(name)), draft, &sends(draft)));
     }
     parts.push("Trust covers these as they are now, and ends when one of them changes:".to_owned());
     parts.extend(covered.iter().map(|(path, state)| {
@@ -25,6 +26,13 @@ pub(super) fn asked(entries: &Entries, own: &[Own], covered: &Covered) -> String
         parts.push("What these programs read or start themselves is not covered.".to_owned());
     }
     parts.join("\n")
+}
+
+/// What is sent to the server, and what it is shown of the user by the handshake.
+fn sends(draft: &Draft) -> Vec<String> {
+    let mut sends = preview::sent(draft);
+    sends.extend(preview::presented(draft));
+    sends
 }
 
 pub(super) fn trusted(entries: &Entries, names: &[&str]) -> String {
