@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Configuration, in_file, view};
 use crate::edit::{Document as _, turn};
-use crate::render;
+use crate::{hosts, render};
 
 #[derive(clap::Args)]
 pub(crate) struct RemoveArgs {
@@ -34,13 +34,24 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
     let Some(comments) = removed else { return Err(missing(&configuration, args)) };
     let backup = configuration.target.replace(configuration.document.text())?;
     let file = configuration.target.path();
+    let hosts = hosts::that_start(&args.name);
     if args.json {
         let stays = commented && comments.is_empty();
-        render::json(
-            &json!({ "name": args.name, "file": file, "backup": backup, "comments": comments, "commentStays": stays }),
-        );
+        render::json(&json!({
+            "name": args.name,
+            "file": file,
+            "backup": backup,
+            "comments": comments,
+            "commentStays": stays,
+            "hosts": hosts,
+        }));
     } else {
-        render::answer(&view::removed(&args.name, file, backup.as_deref(), &comments, commented));
+        let mut told = view::removed(&args.name, file, backup.as_deref(), &comments, commented);
+        if !hosts.is_empty() {
+            let lines = hosts.iter().map(|host| render::command_line(&["mcp-mtls", "uninstall", host, &args.name], 2));
+            told = format!("{told}\nHosts still start it:\n{}", lines.collect::<Vec<_>>().join("\n"));
+        }
+        render::answer(&told);
     }
     Ok(())
 }

@@ -28,6 +28,14 @@ pub(super) fn run(around: &Surroundings, as_json: bool) {
     }
 }
 
+/// The hosts that start this entry.
+pub(crate) fn that_start(name: &str) -> Vec<&'static str> {
+    let around = Surroundings::here();
+    let rows = HOSTS.iter().map(|host| row(host, &around));
+    let has = |row: &Row| row.entries.as_ref().is_ok_and(|entries| entries.iter().any(|entry| entry == name));
+    rows.filter(has).map(|row| row.host.id).collect()
+}
+
 fn row(host: &'static Host, around: &Surroundings) -> Row {
     let (file, entries) = match host.file(&Scope::User, around) {
         Err(failure) => (None, Err(failure)),

@@ -24,6 +24,7 @@ use host::Host;
 use rows::HOSTS;
 
 pub(crate) use install::{InstallArgs, Installed, UninstallArgs, added, check, install, uninstall};
+pub(crate) use list::that_start;
 
 /// The hosts of these names, with commas between them.
 pub(crate) struct Chosen(Vec<&'static Host>);

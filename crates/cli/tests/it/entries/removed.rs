@@ -82,3 +82,14 @@ async fn names_drive_no_terminal() {
         assert!(stderr.contains("config-no-such-entry") && !stderr.contains(['\u{1b}', '\u{7}']), "{stderr:?}");
     }
 }
+
+#[tokio::test]
+async fn hosts_that_still_start_it_are_named() {
+    let stage = Stage::new().await;
+    stage.add("corp", &["--install", "codex,hermes"]).await.succeeded();
+    let told = stage.run(["remove", "corp"], "").await.succeeded();
+    assert!(
+        told.ends_with("Hosts still start it:\n  mcp-mtls uninstall codex corp\n  mcp-mtls uninstall hermes corp\n"),
+        "{told}"
+    );
+}
