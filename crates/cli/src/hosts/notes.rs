@@ -43,7 +43,7 @@ fn of_run(host: &Host, run: &Run) -> Vec<String> {
         Environment::Part { more, .. } => {
             let names: Vec<_> = host.passed(run).collect();
             if !names.is_empty() {
-                notes.push(format!("{title} is told to give {} to {name}; the value is not written", names.join(", ")));
+                notes.push(format!("{title} passes {} on to {name}; no value is written", names.join(", ")));
             }
             if let (More::References { before, after, keeps: true, .. }, Some(first)) = (more, names.first()) {
                 notes.push(format!(
@@ -59,7 +59,9 @@ fn of_run(host: &Host, run: &Run) -> Vec<String> {
             }));
         }
     }
-    let unset = run.variables.iter().filter(|variable| !variable.is_set && !is_left_out(variable));
+    // What a host never gives need not be set in it.
+    let gives = !matches!(host.environment, Environment::Part { more: More::No, .. });
+    let unset = run.variables.iter().filter(|variable| gives && !variable.is_set && !is_left_out(variable));
     notes.extend(
         unset.map(|variable| format!("{} is not set here; {title} must have it when it starts {name}", variable.name)),
     );

@@ -69,7 +69,7 @@ fn a_file_of_comments_alone_loses_nothing() {
     let home = Home::new();
     home.has(".gemini/settings.json", "// mine\n");
     let dry = home.told(&["install", "gemini", "--dry-run"]);
-    assert!(dry.contains("+ {") && !dry.contains("  - "), "{dry}");
+    assert!(dry.contains("+ \"mcpServers\": {") && !dry.contains("  - "), "{dry}");
     home.told(&["install", "gemini"]);
     assert!(home.text(".gemini/settings.json").starts_with("// mine\n{\n"));
 }

@@ -16,7 +16,7 @@ fn a_variable_is_passed_by_its_name_and_never_by_its_value() {
         assert!(text.contains(written), "{host}: {text}");
         assert!(!text.contains("hunter2") && !told.contains("hunter2"), "{host}: {text}{told}");
         assert!(told.contains("NOT_SET is not set here"), "{host}: {told}");
-        assert!(told.contains("TOKEN, NOT_SET, HTTPS_PROXY to corp; the value is not written"), "{host}: {told}");
+        assert!(told.contains("passes TOKEN, NOT_SET, HTTPS_PROXY on to corp; no value is written"), "{host}: {told}");
     }
     // These give a server all that they have.
     for (host, file) in [
