@@ -61,10 +61,12 @@ pub(crate) fn presented(draft: &Draft) -> Option<String> {
     let Value::Map(keys) = &draft.entry else { return None };
     let Value::Map(tls) = keys.iter().find(|(key, _)| key == "tls").map(|(_, tls)| tls)? else { return None };
     let (key, value) = tls.iter().find(|(key, _)| matches!(key.as_str(), "cert" | "exec" | "spiffe"))?;
-    Some(match value {
-        Value::Map(_) => format!("tls.{key}: a certificate of the agent's"),
-        _ => format!("tls.{key}: the certificate {}", scalar(&["tls", key], value)),
-    })
+    let certificate = match key.as_str() {
+        "exec" => "the certificate that it prints".to_owned(),
+        "spiffe" => "the certificate that its agent gives".to_owned(),
+        _ => format!("the certificate {}", scalar(&["tls", key], value)),
+    };
+    Some(format!("tls.{key}: {certificate}"))
 }
 
 fn shown<'a>(value: &'a Value, path: &mut Vec<&'a str>, lines: &mut Vec<String>) {

@@ -20,6 +20,8 @@ async fn a_project_that_is_trusted_is_used_until_it_changes() {
     stage.refused(UNTRUSTED).await;
     let shown = trusted(&stage);
     assert!(shown.contains(&stage.server.url()) && shown.contains("clone/opencode.json"), "{shown}");
+    let presented = format!("tls.cert: the certificate \"{}\"", stage.client.cert_file.display());
+    assert!(shown.contains(&presented), "{shown}");
     stage.is_used().await;
     let mut entry = stage.entry();
     entry["headers"] = json!({ "X-A": "1" });
@@ -58,6 +60,7 @@ async fn or_until_a_program_of_the_project_is_another() {
         stage.file("clone/print.sh", &print);
         let shown = trusted(&stage);
         assert!(shown.contains("tls.exec: sh ") && shown.contains("clone/print.sh"), "{shown}");
+        assert!(shown.contains("tls.exec: the certificate that it prints"), "{shown}");
         let marker = stage.home().join("ran");
         stage.file("clone/print.sh", &format!("touch {}; {print}", marker.display()));
         let error = stage.refused(UNTRUSTED).await;
