@@ -1,7 +1,23 @@
 //! What holds for texts of every format.
 
+use super::jsonc::plain;
 use super::{Document, Format};
 use mcp_mtls_core::config::Value;
+
+/// The text with this value set, which it then holds.
+pub(super) fn set(format: Format, text: &str, path: &[&str], value: &Value) -> String {
+    let mut document = format.parse(text).unwrap_or_else(|trouble| panic!("{text:?}: {trouble:?}"));
+    document.set(path, value).unwrap_or_else(|trouble| panic!("{text:?}: {trouble:?}"));
+    assert_eq!(document.get(path), Some(plain(value)));
+    document.text().to_owned()
+}
+
+/// The text without the value there, which it holds, and the comments that went with that.
+pub(super) fn without(format: Format, text: &str, path: &[&str]) -> (String, Vec<String>) {
+    let mut document = format.parse(text).unwrap_or_else(|trouble| panic!("{text:?}: {trouble:?}"));
+    let comments = document.remove(path).unwrap_or_else(|trouble| panic!("{text:?}: {trouble:?}"));
+    (document.text().to_owned(), comments.unwrap_or_else(|| panic!("{text:?}: nothing at {path:?}")))
+}
 
 /// Texts with a map, and what is put into it.
 pub(super) struct Samples {

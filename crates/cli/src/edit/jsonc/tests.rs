@@ -1,6 +1,6 @@
 use super::*;
 use crate::edit::dice::Dice;
-use crate::edit::samples::Samples;
+use crate::edit::samples::{self, Samples};
 use crate::edit::{Document, Format};
 
 fn entry() -> Value {
@@ -11,15 +11,11 @@ fn entry() -> Value {
 }
 
 fn added(text: &str) -> String {
-    let mut document = Jsonc::parse(text).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
-    document.set(&["mcp", "new"], &entry()).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
-    document.text().to_owned()
+    samples::set(Format::Jsonc, text, &["mcp", "new"], &entry())
 }
 
 fn without(text: &str, name: &str) -> (String, Vec<String>) {
-    let mut document = Jsonc::parse(text).unwrap();
-    let comments = document.remove(&["mcp", name]).unwrap().unwrap();
-    (document.text().to_owned(), comments)
+    samples::without(Format::Jsonc, text, &["mcp", name])
 }
 
 /// Every sample has a map with something in it: an entry or a comment.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::edit::jsonc::plain;
-use crate::edit::samples::Samples;
+use crate::edit::samples::{self, Samples};
 use crate::edit::{Document, Format};
 
 fn entry() -> Value {
@@ -15,10 +15,7 @@ fn entry() -> Value {
 const PATH: &[&str] = &["mcp_servers", "new"];
 
 fn set(text: &str, path: &[&str], value: &Value) -> String {
-    let mut document = Toml::parse(text).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
-    document.set(path, value).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}"));
-    assert_eq!(document.get(path), Some(plain(value)));
-    document.text().to_owned()
+    samples::set(Format::Toml, text, path, value)
 }
 
 fn added(text: &str) -> String {
@@ -26,9 +23,7 @@ fn added(text: &str) -> String {
 }
 
 fn without(text: &str, path: &[&str]) -> (String, Vec<String>) {
-    let mut document = Toml::parse(text).unwrap();
-    let comments = document.remove(path).unwrap_or_else(|trouble| panic!("{text}: {trouble:?}")).unwrap();
-    (document.text().to_owned(), comments)
+    samples::without(Format::Toml, text, path)
 }
 
 const SAMPLES: &[&str] = &[
