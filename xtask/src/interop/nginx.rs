@@ -89,7 +89,7 @@ impl Nginx {
     pub(super) async fn expect_verified_fingerprint(&self, client: &str, speaks: Speaks, until: &str) -> Vec<Value> {
         let requests = self.requests_until(|all| all.iter().any(|one| one["method"] == until)).await;
         for request in &requests {
-            let text = without_certificate(request);
+            let text = for_person(request);
             assert_eq!(request["verify"], "SUCCESS", "{text}");
             assert_eq!(logged_fingerprint(request).as_deref(), Some(client), "{text}");
             assert_eq!(request["tls"], format!("TLSv{}", speaks.tls), "{text}");
@@ -103,7 +103,7 @@ impl Nginx {
         for request in self.requests_until(|all| !all.is_empty()).await {
             let verified = request["verify"].as_str().unwrap_or_default();
             let refused = verified.starts_with(verify) && request["status"] == 400;
-            assert!(refused, "{}", without_certificate(&request));
+            assert!(refused, "{}", for_person(&request));
         }
     }
 
@@ -136,7 +136,11 @@ impl Nginx {
 
     fn logs(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        format!("its requests:\n{}\nits errors:\n{}", read("requests.log"), read("error.log"))
+        let requests = read("requests.log");
+        let requests =
+            requests.lines().map(|line| serde_json::from_str(line).map_or(line.into(), |one| for_person(&one)));
+        let requests: Vec<String> = requests.collect();
+        format!("its requests:\n{}\nits errors:\n{}", requests.join("\n"), read("error.log"))
     }
 }
 
@@ -158,11 +162,11 @@ pub(super) fn logged_fingerprint(request: &Value) -> Option<String> {
     Some(fingerprint(&STANDARD.decode(base64).ok()?))
 }
 
-/// The line of the log for a person.
-fn without_certificate(request: &Value) -> String {
+/// A line of the log, with the fingerprint of the certificate in its place.
+fn for_person(request: &Value) -> String {
     let mut request = request.clone();
     request["certificate"] = logged_fingerprint(&request).into();
-    format!("{request:#}")
+    request.to_string()
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
