@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-/// A running host. It is killed when dropped, with all that it started in its group.
+/// A host's process. It is killed when dropped, with all that it started in its group and left behind.
 pub(super) struct Program {
     child: Child,
     said: File,
@@ -33,7 +33,7 @@ impl Program {
     }
 
     /// What it said until its end. Its exit status tells nothing: several hosts say success whatever happened.
-    pub(super) async fn ended(mut self) -> String {
+    pub(super) async fn ended(&mut self) -> String {
         let ended = tokio::time::timeout(LIMIT, self.child.wait()).await.is_ok();
         let said = self.said();
         assert!(ended, "it did not end within {LIMIT:?}; it said:\n{said}");

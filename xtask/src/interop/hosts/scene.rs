@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use mcp_mtls_testkit::pki::Client;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ pub(super) struct Scene<'a> {
     home: TempDir,
     variables: Vec<(&'static str, OsString)>,
     headers: Value,
+    ended: Mutex<Vec<Program>>,
     _everything: Everything,
 }
 
@@ -46,7 +48,17 @@ impl<'a> Scene<'a> {
             fs::create_dir(home.path().join(folder)).unwrap_or_else(|e| panic!("a folder: {e}"));
         }
         let model = Model::start().await;
-        Self { stage, nginx, model, client, home, variables: Vec::new(), headers: json!({}), _everything: everything }
+        Self {
+            stage,
+            nginx,
+            model,
+            client,
+            home,
+            variables: Vec::new(),
+            headers: json!({}),
+            ended: Mutex::default(),
+            _everything: everything,
+        }
     }
 
     /// The same with this variable in the host's environment.
@@ -111,7 +123,11 @@ impl<'a> Scene<'a> {
 
     /// Runs a host to its end and returns what it said.
     pub(super) async fn run(&self, program: &str, args: &[&str]) -> String {
-        self.start(program, args).ended().await
+        let mut program = self.start(program, args);
+        let said = program.ended().await;
+        // Kept, since what it left behind is killed with it: our bridge may be ending its session yet.
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(program);
+        said
     }
 
     /// Runs our binary, as a user does beside the host, and returns what it said.
