@@ -8,6 +8,7 @@
 //! - With `--json` the answer is one JSON value on stdout, in failure too: `{"error": {...}}`.
 
 mod ask;
+mod command_line;
 mod print;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ use mcp_mtls_core::error::{Code, Failure, printable};
 use serde::Serialize;
 
 pub(crate) use ask::confirmed;
+pub(crate) use command_line::command_line;
 pub(crate) use print::{answer, answer_on, notice, unwritten};
 
 /// Prints what was asked for as JSON.
@@ -224,38 +226,6 @@ pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     lines.join("\n")
 }
 
-/// A command line to be pasted into a shell, on several lines if it is long.
-pub(crate) fn command_line(words: &[&str], indent: usize) -> String {
-    let blanks = " ".repeat(indent);
-    let mut lines = vec![blanks.clone()];
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
-        let mut unit = shell(word).into_owned();
-        // An option and its value read as one.
-        if word.starts_with("--")
-            && word.len() > 2
-            && let Some(value) = words.next_if(|next| !next.starts_with('-'))
-        {
-            unit = format!("{unit} {}", shell(value));
-        }
-        let (first, used) = (lines.len() == 1, lines.last().map_or(0, |line| line.chars().count()));
-        let begun = used > if first { indent } else { indent + 2 };
-        if begun && used + 1 + unit.chars().count() + CONTINUED.len() > WIDTH {
-            lines.push(format!("{blanks}  {unit}"));
-        } else if let Some(line) = lines.last_mut() {
-            line.push_str(if begun { " " } else { "" });
-            line.push_str(&unit);
-        }
-    }
-    lines.join(&format!("{CONTINUED}\n"))
-}
-
-/// An argument as a shell takes it.
-fn shell(argument: &str) -> Cow<'_, str> {
-    // An argument with a NUL in it can be given to no program.
-    shlex::try_quote(argument).unwrap_or(Cow::Borrowed("?"))
-}
-
 fn painted(failure: &Failure, paint: Paint) -> String {
     failure_within("error", Ink::Bad, failure, 0, paint)
 }
@@ -302,9 +272,6 @@ pub(crate) const WIDTH: usize = 80;
 /// How many notes wait to be written, and for how long at the end.
 const NOTES: usize = 64;
 const NOTES_TIME: Duration = Duration::from_millis(20);
-
-/// What ends a line of a command that goes on.
-const CONTINUED: &str = " \\";
 
 #[cfg(test)]
 mod tests {
@@ -354,18 +321,5 @@ mod tests {
         let text = wrapped(&format!("{} {} end", "word ".repeat(40), "x".repeat(100)), 4);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH || !line.trim().contains(' ')), "{text}");
         assert!(text.lines().all(|line| line.starts_with("    ")));
-    }
-
-    #[test]
-    fn arguments_survive_a_shell() {
-        assert_eq!(shell("certs/alice.pem"), "certs/alice.pem");
-        assert_eq!(shell("my certs/alice.pem"), "'my certs/alice.pem'");
-        assert_eq!(command_line(&["mcp-mtls", "connect", "corp"], 2), "  mcp-mtls connect corp");
-        let long = "p".repeat(40);
-        let words = ["claude", "--", "mcp-mtls", "connect", "URL", "--cert", &long, "--key", &long, "--ca", "c"];
-        assert_eq!(
-            command_line(&words, 2),
-            format!("  claude -- mcp-mtls connect URL \\\n    --cert {long} \\\n    --key {long} --ca c")
-        );
     }
 }
