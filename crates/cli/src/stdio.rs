@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 
-use mcp_mtls_core::error::{Code, Failure, Result};
+use mcp_mtls_core::error::Result;
+#[cfg(unix)]
+use mcp_mtls_core::error::{Code, Failure};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Stdin. A pipe or a socket is read directly; what else it may be, through a thread.
@@ -92,6 +94,7 @@ pub(crate) fn at_each_hangup(_: impl AsyncFnMut()) -> Result<impl Future<Output 
     Ok(std::future::pending())
 }
 
+#[cfg(unix)]
 fn unusable(what: &str, error: &io::Error) -> Failure {
     Failure::new(Code::SystemFailed, format!("The operating system does not give access to {what}"))
         .because_of(error)

@@ -264,12 +264,13 @@ pub(crate) unsafe extern "C" fn C_SignInit(
         if facts.login_required && !*logged_in {
             return CKR_USER_NOT_LOGGED_IN;
         }
-        if !facts.mechanisms.contains(&mechanism.mechanism) || facts.pretended.contains(&mechanism.mechanism) {
+        // A copy, since the structs of PKCS#11 are packed on Windows.
+        let CK_MECHANISM { mechanism, pParameter, .. } = *mechanism;
+        if !facts.mechanisms.contains(&mechanism) || facts.pretended.contains(&mechanism) {
             return CKR_MECHANISM_INVALID;
         }
-        let is_pss = matches!(mechanism.mechanism, CKM_RSA_PKCS_PSS | CKM_SHA256_RSA_PKCS_PSS);
-        let hash = is_pss.then(|| unsafe { (*mechanism.pParameter.cast::<CK_RSA_PKCS_PSS_PARAMS>()).hashAlg });
-        let mechanism = mechanism.mechanism;
+        let is_pss = matches!(mechanism, CKM_RSA_PKCS_PSS | CKM_SHA256_RSA_PKCS_PSS);
+        let hash = is_pss.then(|| unsafe { (*pParameter.cast::<CK_RSA_PKCS_PSS_PARAMS>()).hashAlg });
         session.signature = Some(Signature { mechanism, hash, key, message: Vec::new(), pin_shown: false, done: None });
         CKR_OK
     })

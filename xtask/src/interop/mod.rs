@@ -18,6 +18,7 @@ mod soak;
 mod through_nginx;
 mod to_openssl;
 mod tokens;
+mod windows;
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -55,6 +56,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         dead_network::cases(),
         soak::cases(),
         fuzz::cases(),
+        windows::cases(),
     ];
     let cases = cases.into_iter().flatten();
     let wanted: Vec<Case> =

@@ -190,6 +190,7 @@ fn save(file: &Path, text: &str) -> Result<()> {
 
 /// A file that all may read whom the umask lets: certificates are public.
 fn beside() -> tempfile::Builder<'static, 'static> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there it has no permissions to set"))]
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -49,6 +49,7 @@ impl<R: Read> Source for R {}
 
 struct Pipe<R> {
     source: R,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no way to wait for it and for the pipe"))]
     ended: Weak<AtomicBool>,
 }
 

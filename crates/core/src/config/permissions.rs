@@ -182,11 +182,15 @@ mod unix {
 
     /// Whether the file is on a file system in memory, as those are that container runtimes mount
     /// secrets with: readable by everybody in the container, of whom there is one.
+    #[cfg(target_os = "linux")]
     fn is_in_memory(file: &File) -> bool {
-        #[cfg(target_os = "linux")]
-        return rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type == TMPFS);
-        #[cfg(not(target_os = "linux"))]
-        return false;
+        rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type == TMPFS)
+    }
+
+    /// Other systems have no such file systems.
+    #[cfg(not(target_os = "linux"))]
+    fn is_in_memory(_: &File) -> bool {
+        false
     }
 
     /// In such a folder only the owner of a file can replace it.

@@ -8,7 +8,7 @@ use std::{fs, io};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::home;
-use crate::error::{Code, Failure, Result, own_error};
+use crate::error::{Code, Failure, Result};
 
 /// Held while a PIN is tried. A host starts all its servers at once, and several processes that all see
 /// two tries left would use them up with the same wrong PIN.
@@ -81,7 +81,7 @@ fn open(folder: &Path, path: &Path) -> io::Result<File> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let found = fs::symlink_metadata(folder)?;
     if !found.is_dir() || found.uid() != user || found.mode() & 0o022 != 0 {
-        return Err(own_error("Its folder is not yours alone."));
+        return Err(crate::error::own_error("Its folder is not yours alone."));
     }
     let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     fs::OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(no_link).open(path)
