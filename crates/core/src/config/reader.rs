@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::file::File;
+use super::meant::{bare, elsewhere, is_meant_as_tls, within_tls};
 use super::origin::{Origin, Origins};
-use super::settings::{ALIASES, TlsSettings};
+use super::settings::ALIASES;
 use super::suggest::{list, nearest};
 use crate::error::{Code, Failure, Result};
 
@@ -70,11 +71,12 @@ impl Reader<'_> {
     /// but never where it would leave out the client certificate.
     fn unknown(&mut self, path: &str, key: &str, place: &Origin, known: &[&str], strict: bool) -> Result<()> {
         let near = nearest(key, known.iter().copied());
-        if !strict && of_tls(key) {
+        if let (false, Some(name)) = (strict, within_tls(key)) {
             return Err(Failure::new(Code::ConfigUnknownKey, format!("`{path}` is not a setting"))
                 .at(place.to_string())
-                .fix(format!("Write it within `tls`: \"tls\": {{ \"{key}\": … }}.")));
+                .fix(format!("Write it within `tls`: \"tls\": {{ \"{name}\": … }}.")));
         }
+        let near = if !strict && is_meant_as_tls(key) { Some("tls") } else { near };
         if !strict && near != Some("tls") {
             let hint = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
             self.warnings.push(format!("{place}: unknown key, not used{hint}"));
@@ -146,36 +148,10 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a key stands outside of `tls` that has a meaning within.
-fn of_tls(key: &str) -> bool {
-    let schema = schemars::schema_for!(TlsSettings).to_value();
-    schema["properties"].get(key).is_some()
-}
-
-/// The setting of what other programs call by this name, whatever its case and signs.
-fn elsewhere(key: &str) -> Option<&'static str> {
-    let key = bare(key);
-    ELSEWHERE.iter().find(|(names, _)| names.contains(&key.as_str())).map(|(_, name)| *name)
-}
-
 fn switches_verification(key: &str) -> bool {
     let key = bare(key);
     ["unauthorized", "insecure", "verify", "verification"].iter().any(|word| key.contains(word))
 }
-
-fn bare(key: &str) -> String {
-    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-const ELSEWHERE: [(&[&str], &str); 4] = [
-    (
-        &["certificate", "certfile", "certpath", "clientcert", "clientcertificate", "pem", "pfx", "p12", "pkcs12"],
-        "cert",
-    ),
-    (&["keyfile", "keypath", "privatekey", "privatekeyfile", "clientkey", "clientkeyfile"], "key"),
-    (&["cafile", "capath", "cacert", "cacertificate", "cacertfile", "rootca", "servercertificate"], "ca"),
-    (&["password", "keypassword", "keypassphrase", "pin"], "passphrase"),
-];
 
 fn twice(path: &str, place: &Origin, line: usize) -> Failure {
     Failure::new(Code::ConfigConflict, format!("`{path}` is set twice"))

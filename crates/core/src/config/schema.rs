@@ -37,7 +37,7 @@ fn in_a_file(setting: &mut Value) {
 }
 
 /// The likeliest of the keys that are refused since `tls` may be meant.
-const MISSPELT_TLS: [&str; 8] = ["TLS", "Tls", "mtls", "tl", "tlss", "ts", "tsl", "lts"];
+const MISSPELT_TLS: [&str; 12] = ["TLS", "Tls", "mtls", "mTLS", "ssl", "SSL", "tl", "tlss", "tls_", "ts", "tsl", "lts"];
 
 /// Configuration of mcp-mtls. One of the three maps, by the name that other hosts use.
 #[derive(JsonSchema)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, parse_to_ast};
-use mcp_mtls_core::config::{Entry, File};
+use mcp_mtls_core::config::{Entry, File, is_about_tls};
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use zeroize::Zeroizing;
 
@@ -189,10 +189,11 @@ impl Reader<'_> {
         };
         let mut keys = Vec::new();
         let mut has_tls = false;
+        let is_local = is_local(entry);
         for setting in &entry.properties {
             let path = setting.name.as_str();
-            has_tls |= MEANS_TLS.contains(&path.to_ascii_lowercase().as_str())
-                && !matches!(setting.value, Value::NullKeyword(_));
+            // opencode knows none of these, and drops them: the entry would go out without its certificate.
+            has_tls |= !is_local && is_about_tls(path) && !matches!(setting.value, Value::NullKeyword(_));
             match &setting.value {
                 Value::Object(map) if !map.properties.is_empty() => {
                     let within = map.properties.iter();
@@ -254,8 +255,11 @@ pub(super) const SERVERS: &str = "mcp.servers";
 pub(super) const PLUGINS: &str = "plugins.mcp";
 const MOST_MAPS: usize = 16;
 
-/// opencode knows none of these keys, and drops them: the entry would go out without its certificate.
-const MEANS_TLS: &[&str] = &["tls", "mtls", "cert", "key", "ca", "passphrase", "exec", "spiffe", "pkcs11module"];
+/// Whether this file says that opencode starts the server by itself.
+fn is_local(entry: &Object<'_>) -> bool {
+    let is_local = |value: &Value<'_>| matches!(value, Value::StringLit(text) if text.value == "local");
+    entry.properties.iter().any(|setting| setting.name.as_str() == "type" && is_local(&setting.value))
+}
 
 /// Whether this is an entry called `servers`, as opencode tells it from a map of them.
 fn is_entry(map: &Object<'_>) -> bool {

@@ -153,15 +153,48 @@ async fn whatever_it_would_run_send_or_load() {
 #[tokio::test]
 async fn what_was_meant_to_be_tls_does_not_go_out_without_it() {
     let stage = Stage::new().await;
-    for key in ["TLS", "mtls", "Tls"] {
-        stage.mine(&json!({ "type": "remote", "url": stage.server.url(), key: stage.tls() }));
-        assert!(stage.refused("config-unknown-key").await["fix"][0].to_string().contains("`tls`"), "{key}");
+    let refused = async |entry: &Value, told: &str| {
+        stage.mine(entry);
+        let error = stage.refused("config-unknown-key").await;
+        assert!(error["fix"][0].as_str().expect("text").contains(told), "{error:#}");
+        let resolved = stage.resolved();
+        assert_eq!(resolved["mcp"]["corp"]["command"][1], "connect", "{entry}");
+        assert!(resolved["notes"][0].as_str().expect("text").contains("is not a setting"), "{resolved}");
+        let doctor = stage.run(&["doctor", "--opencode", "."]);
+        assert!(doctor.status == 1 && doctor.stdout.contains("config-unknown-key"), "{}", doctor.stdout);
+    };
+    let url = stage.server.url();
+    for key in [
+        "tsl",
+        "tlss",
+        "tls_",
+        "tls ",
+        " tls",
+        "tl",
+        "ts",
+        "lts",
+        "TLS",
+        "Tls",
+        "mtls",
+        "mTLS",
+        "ssl",
+        "SSL",
+        "ssl_",
+        "tls2",
+        "tlsConfig",
+        "tls-options",
+        "mutualTls",
+    ] {
+        refused(&json!({ "type": "remote", "url": url, key: stage.tls() }), "`tls`").await;
     }
-    let mut entry = stage.tls();
-    entry["url"] = json!(stage.server.url());
-    stage.mine(&entry);
-    assert!(stage.refused("config-unknown-key").await["fix"][0].to_string().contains("within `tls`"));
-    assert_eq!(stage.resolved()["mcp"]["corp"]["command"][1], "connect");
+    for (key, meant) in
+        [("cert", "cert"), ("CA", "ca"), ("server_name", "serverName"), ("clientCert", "cert"), ("pfx", "cert")]
+    {
+        refused(&json!({ "url": url, key: "x" }), &format!("\"tls\": {{ \"{meant}\": … }}")).await;
+    }
+    // What opencode starts by itself has no TLS of ours, whatever its keys are called.
+    stage.mine(&json!({ "type": "local", "command": ["true"], "tsl": {}, "cert": "x", "tls": {} }));
+    assert_eq!(stage.resolved(), json!({ "mcp": {}, "notes": [] }));
 }
 
 #[cfg(unix)]
