@@ -14,6 +14,7 @@ use crate::edit::turn;
 use crate::entries::preview;
 use crate::hosts::opencode::Entries;
 use crate::render;
+pub(crate) use covered::settings;
 use covered::{changes, covered};
 use store::{Store, Trusted};
 

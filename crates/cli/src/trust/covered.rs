@@ -15,12 +15,12 @@ use crate::entries::preview;
 use crate::hosts::opencode::Entries;
 
 /// By the path as it is written, absolute.
-pub(super) type Covered = BTreeMap<PathBuf, State>;
+pub(crate) type Covered = BTreeMap<PathBuf, State>;
 
 /// A file or folder as it was looked at.
 #[derive(Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Where the links in the path lead.
     pub(super) target: PathBuf,
     /// Of what is in it. Not of what lies elsewhere and is the user's, such as a certificate that is renewed.
@@ -30,9 +30,8 @@ pub(super) struct State {
 
 pub(super) fn covered(entries: &Entries, own: &[Own]) -> Result<Covered> {
     let mut cover = Cover { entries, found: Covered::new(), files: 0, bytes: 0 };
-    for (path, text) in entries.files() {
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        cover.put(path.to_owned(), State { target, sha256: Some(hash_of_settings(text)) })?;
+    for (path, state) in settings(entries) {
+        cover.put(path, state)?;
     }
     for one in own {
         for named in one.files.iter().filter(|named| !named.path.is_dir()) {
@@ -49,6 +48,15 @@ pub(super) fn covered(entries: &Entries, own: &[Own]) -> Result<Covered> {
         }
     }
     Ok(cover.found)
+}
+
+/// opencode's files of the project.
+pub(crate) fn settings(entries: &Entries) -> Covered {
+    let state = |(path, text): (&Path, &str)| {
+        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        (path.to_owned(), State { target, sha256: Some(hash_of_settings(text)) })
+    };
+    entries.files().into_iter().map(state).collect()
 }
 
 pub(super) fn changes(then: &Covered, now: &Covered) -> Vec<String> {

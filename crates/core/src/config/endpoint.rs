@@ -158,7 +158,7 @@ impl Entry {
     }
 
     fn headers(&self, warnings: &mut Vec<String>) -> Result<Headers> {
-        let mut headers = Headers::default();
+        let mut headers = Headers::new(self.guard.clone());
         for header in self.settings.headers.iter().flatten() {
             let origin = self.origins.of(&format!("headers.{}", header.name));
             let wrong = |what: String| Failure::new(Code::ConfigInvalidValue, what).at(origin.to_string());

@@ -15,7 +15,7 @@ use super::origin::{Origin, Origins};
 use super::reader::{Reader, kind};
 use super::settings::{EntrySettings, TlsSettings};
 use super::suggest::nearest;
-use super::{Entry, read_file};
+use super::{Entry, Guard, read_file};
 use crate::error::{Code, Failure, Result, brief};
 
 /// A configuration file that was read; its entries are checked when they are asked for, so that
@@ -222,6 +222,7 @@ impl File {
             origins: reader.origins,
             folders: self.folder.iter().map(|folder| (Arc::clone(&self.path), folder.clone())).collect(),
             warnings: reader.warnings,
+            guard: Guard::default(),
         })
     }
 

@@ -2,13 +2,17 @@
 
 use http::{HeaderName, HeaderValue};
 
+use super::Guard;
 use super::origin::Origin;
 use super::reference::Template;
 use crate::error::{Code, Failure, Result};
 
 /// Headers for every request to an origin. Their values appear in no `Debug` output.
 #[derive(Clone, Debug, Default)]
-pub struct Headers(Vec<Header>);
+pub struct Headers {
+    all: Vec<Header>,
+    guard: Guard,
+}
 
 #[derive(Clone, Debug)]
 struct Header {
@@ -29,21 +33,26 @@ struct Source {
 }
 
 impl Headers {
+    /// None yet, with who is asked before they are made again.
+    pub(super) fn new(guard: Guard) -> Self {
+        Self { all: Vec::new(), guard }
+    }
+
     /// The names and their values.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.0.iter().map(|header| (&header.name, &header.value))
+        self.all.iter().map(|header| (&header.name, &header.value))
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Adds a header with a value of the program's own, which is kept as it is.
     pub fn append(&mut self, name: HeaderName, mut value: HeaderValue) {
         value.set_sensitive(true);
-        self.0.push(Header { name, value, place: None, source: None });
+        self.all.push(Header { name, value, place: None, source: None });
     }
 
     /// The name of the header that looks most like credentials, and where it was set.
@@ -53,7 +62,7 @@ impl Headers {
             "auth" => name.split('-').any(|word| word == part),
             _ => name.contains(part),
         };
-        let likely = |part: &&str| self.0.iter().find(|header| has(header.name.as_str(), part));
+        let likely = |part: &&str| self.all.iter().find(|header| has(header.name.as_str(), part));
         let header = CREDENTIALS.iter().find_map(likely)?;
         Some(match &header.place {
             Some((name, origin)) => (name.clone(), origin.to_string()),
@@ -64,7 +73,7 @@ impl Headers {
     /// Whether any value holds a `{file:}` or a `{command:}`, and may so be another one now.
     #[must_use]
     pub fn is_renewable(&self) -> bool {
-        self.0.iter().any(|header| header.source.is_some())
+        self.all.iter().any(|header| header.source.is_some())
     }
 
     /// The same headers with their files read and their programs run again. Literal text and what
@@ -73,13 +82,16 @@ impl Headers {
     /// It may block: 5 s for each program at most.
     ///
     /// # Errors
-    /// `reference-unresolved`, and `config-invalid-value` for what cannot be sent in a header.
+    /// `reference-unresolved`, `config-invalid-value` for what cannot be sent in a header, and those of
+    /// [`Entry::guarded`](super::Entry::guarded).
     pub fn renewed(&self) -> Result<Self> {
+        self.guard.ask()?;
         let renew = |header: &Header| {
             let Some(source) = &header.source else { return Ok(header.clone()) };
             Ok(Header { value: source.value()?, ..header.clone() })
         };
-        self.0.iter().map(renew).collect::<Result<_>>().map(Self)
+        let all = self.all.iter().map(renew).collect::<Result<_>>()?;
+        Ok(Self { all, guard: self.guard.clone() })
     }
 
     /// Adds a header as it was written: the name, which `as_written` repeats, and the value.
@@ -94,7 +106,7 @@ impl Headers {
         let source = Source { name: as_written.to_owned(), template, origin };
         let value = source.value()?;
         let source = source.template.may_change().then_some(source);
-        self.0.push(Header { name, value, place, source });
+        self.all.push(Header { name, value, place, source });
         Ok(())
     }
 }

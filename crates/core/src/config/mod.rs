@@ -8,6 +8,7 @@ mod command;
 mod draft;
 mod endpoint;
 mod file;
+mod guard;
 mod headers;
 mod locate;
 mod material;
@@ -34,6 +35,7 @@ pub use draft::{Draft, Moved, Started, Value, Variable};
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
 pub use file::{File, MAPS};
+pub(crate) use guard::Guard;
 pub use headers::Headers;
 #[cfg(feature = "pkcs11")]
 pub(crate) use locate::home;
@@ -71,20 +73,26 @@ pub struct Entry {
     /// Each file that values stand in, with what relative paths in it are relative to.
     folders: Vec<(Arc<PathBuf>, PathBuf)>,
     warnings: Vec<String>,
+    guard: Guard,
 }
 
 impl Entry {
     /// An entry made by a program, without a file.
     #[must_use]
     pub fn new(settings: EntrySettings) -> Self {
-        Self { name: None, settings, origins: Origins::program(), folders: Vec::new(), warnings: Vec::new() }
+        Self::without_file(settings, Origins::program())
     }
 
     /// An entry given on the command line: a URL and flags.
     #[must_use]
     pub fn from_flags(url: &str, flags: EntrySettings) -> Self {
         let settings = EntrySettings { url: Some(crate::secret::Secret::new(url.to_owned())), ..flags };
-        Self { name: None, settings, origins: Origins::flags(), folders: Vec::new(), warnings: Vec::new() }
+        Self::without_file(settings, Origins::flags())
+    }
+
+    fn without_file(settings: EntrySettings, origins: Origins) -> Self {
+        let (folders, warnings) = (Vec::new(), Vec::new());
+        Self { name: None, settings, origins, folders, warnings, guard: Guard::default() }
     }
 
     /// The same entry with the settings that flags name replaced by theirs.

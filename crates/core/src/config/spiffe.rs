@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::origin::Origin;
 use super::reference::resolve;
-use super::{Entry, SpiffeId, SpiffeSettings};
+use super::{Entry, Guard, SpiffeId, SpiffeSettings};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::secret::Secret;
 
@@ -25,6 +25,8 @@ pub struct Spiffe {
     pub server: SpiffeServer,
     /// Where the settings stand.
     pub origin: Origin,
+    /// Who is asked before the socket is opened again.
+    pub(crate) guard: Guard,
 }
 
 /// Which server is believed, among those that a bundle vouches for.
@@ -57,7 +59,7 @@ impl Entry {
         let (socket, socket_origin) = self.socket(settings.socket.as_ref())?;
         let id = self.spiffe_id("id", settings.id.as_ref())?.map(|(id, _)| id);
         let server = self.server(settings)?;
-        Ok(Spiffe { socket, socket_origin, id, server, origin })
+        Ok(Spiffe { socket, socket_origin, id, server, origin, guard: self.guard.clone() })
     }
 
     fn server(&self, settings: &SpiffeSettings) -> Result<SpiffeServer> {

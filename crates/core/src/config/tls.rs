@@ -9,7 +9,7 @@ use super::material::{Material, Module, Passphrase};
 use super::origin::Origin;
 use super::reference::{Template, resolve_with_references};
 use super::verification::Pin;
-use super::{Entry, Exec, Program, Spiffe, TlsSettings};
+use super::{Entry, Exec, Guard, Program, Spiffe, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -47,6 +47,7 @@ pub struct Tls {
     pub only_tls13: bool,
     /// Whether key exchange is without the post-quantum part.
     pub classical: bool,
+    guard: Guard,
 }
 
 impl Entry {
@@ -127,6 +128,7 @@ impl Entry {
                 .one_of("minVersion", min_version, &["1.2", "1.3"])?
                 .is_some_and(|version| version == "1.3"),
             classical: self.one_of("keyExchange", key_exchange, &["classical"])?.is_some(),
+            guard: self.guard.clone(),
         })
     }
 
@@ -185,8 +187,13 @@ impl Tls {
     /// names is read by whoever uses it. It may block: 5 s for each program at most.
     ///
     /// # Errors
-    /// `reference-unresolved`, `config-invalid-value`, `file-unreadable`, `secret-exposed`.
+    /// `reference-unresolved`, `config-invalid-value`, `file-unreadable`, `secret-exposed`, and those of
+    /// [`Entry::guarded`].
     pub fn renewed(&self) -> Result<Self> {
+        // An agent is not asked again: it gives what is new by itself.
+        if self.spiffe.is_none() {
+            self.guard.ask()?;
+        }
         let renewed = |name: &str, material: &Option<Material>| {
             material.as_ref().map(|material| material.renewed(name)).transpose()
         };

@@ -126,8 +126,8 @@ impl Replacement {
                     *self = Self { settings, footprint, identity, failed: None };
                     return Ok(tls);
                 }
-                // What a program failed to print comes no sooner for being asked again at once.
-                (Err(failure), _) if failure.code() == Code::ReferenceUnresolved => {
+                // What a program failed to print, or somebody to allow, comes no sooner for being asked again at once.
+                (Err(failure), _) if matches!(failure.code(), Code::ReferenceUnresolved | Code::ProjectNotTrusted) => {
                     return Err(self.not_made(footprint, failure));
                 }
                 // Certificate and key are written one after the other, and neither at once.
@@ -183,6 +183,7 @@ impl Replacement {
     }
 
     fn make(&self) -> Result<(Settings, Footprint, Option<Identity>, Tls)> {
+        // Nothing is read before this: it asks whether it may be.
         let settings = self.settings.renewed()?;
         // A program may name other files than before.
         let paths = Footprint::of(&settings);

@@ -65,9 +65,28 @@ impl Entries {
             return Ok(entry);
         }
         match self.distrust.get_or_init(|| trust::distrust(self)) {
-            Ok(None) => Ok(entry),
+            Ok(None) => Ok(entry.guarded(self.still_trusted(name))),
             Ok(Some(why)) => Err(self.not_trusted(name, why)),
             Err(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// What is asked before anything that the entry names is read or run again: whether it would still be used now,
+    /// and by what the same files say. What somebody trusts that says otherwise need not cover what this one names.
+    fn still_trusted(&self, name: &str) -> impl Fn() -> Result<()> + use<> {
+        let (directory, worktree) = (self.project.directory.clone(), self.project.worktree.clone());
+        let (name, then) = (name.to_owned(), trust::settings(self));
+        move || {
+            let now = Self::read(&directory, Some(&worktree))?;
+            now.entry(&name)?;
+            if trust::settings(&now) == then {
+                return Ok(());
+            }
+            let what = format!("The entry `{}` is not the one that was trusted last", brief(&name));
+            Err(Failure::new(Code::ProjectNotTrusted, what)
+                .at(directory.display().to_string())
+                .because("The project's files of opencode have changed since this connection began.")
+                .fix("Start opencode anew."))
         }
     }
 

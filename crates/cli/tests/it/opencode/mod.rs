@@ -5,6 +5,7 @@
 mod covered;
 mod refused;
 mod resolved;
+mod running;
 mod trusted;
 mod used;
 

@@ -30,8 +30,14 @@ pub(super) async fn listen(shared: &Shared) {
             failures = 0;
         }
         shared.lost(trouble::explain(&lost, settings), lost.is_final());
-        sleep(pause(failures)).await;
-        failures = failures.saturating_add(1);
+        loop {
+            sleep(pause(failures)).await;
+            failures = failures.saturating_add(1);
+            match settings.guard.ask() {
+                Ok(()) => break,
+                Err(failure) => shared.lost(failure, true),
+            }
+        }
     }
 }
 
