@@ -61,13 +61,14 @@ pub(crate) fn run(args: &TrustArgs) -> Result<()> {
     let own = own(&entries)?;
     let covered = covered(&entries, &own)?;
     render::notice(&view::asked(&entries, &own, &covered));
-    agreed(args.yes)?;
+    let allowed = view::allowed_json(&entries, &own, &covered);
+    agreed(args.yes, &allowed)?;
     let _turn = turn::wait();
     let mut store = Store::read()?;
     let date = OffsetDateTime::now_utc().date().to_string();
     store.set(&entries.project.directory, Trusted { date, covered });
     store.write()?;
-    answer(args.json, &view::trusted_json(&entries, &names), &view::trusted(&entries, &names));
+    answer(args.json, &allowed, &view::trusted(&entries, &names));
     Ok(())
 }
 
@@ -147,7 +148,7 @@ fn any_text(settings: &Value, setting: &str, is_such: &dyn Fn(&str) -> bool) -> 
     }
 }
 
-fn agreed(yes: bool) -> Result<()> {
+fn agreed(yes: bool, allowed: &serde_json::Value) -> Result<()> {
     if yes {
         return Ok(());
     }
@@ -155,8 +156,9 @@ fn agreed(yes: bool) -> Result<()> {
         Some(true) => Ok(()),
         Some(false) => Err(Failure::new(Code::Stopped, "The project was not trusted, and nothing was run or written")),
         None => Err(Failure::new(Code::UsageInvalid, "Nobody can be asked whether the project may be trusted")
-            .because("There is no terminal. What it would do is listed above; nothing was run or written.")
-            .fix("Look at it, and add --yes if it may.")),
+            .because("There is no terminal. Nothing was run or written.")
+            .fix("Look at what is listed, and add --yes if it may.")
+            .evidence("allows", allowed.clone())),
     }
 }
 

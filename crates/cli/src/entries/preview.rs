@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mcp_mtls_core::config::{Draft, Value, is_on_token};
 use mcp_mtls_core::error::printable;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use url::Url;
 
 /// The entry under a title, what it runs or loads, and what it `sends`.
@@ -23,6 +23,16 @@ pub(crate) fn draft(title: &str, draft: &Draft, sends: &[String]) -> String {
         lines.extend(sends.iter().map(|line| format!("  {line}")));
     }
     lines.join("\n")
+}
+
+/// The entry for programs, as it is shown to people.
+pub(crate) fn json(draft: &Draft) -> Json {
+    masked_json(&draft.entry, &mut Vec::new())
+}
+
+/// What it runs or loads, for programs.
+pub(crate) fn programs(draft: &Draft) -> Json {
+    draft.programs.iter().map(|one| json!({ "setting": one.setting, "line": one.line.expose() })).collect()
 }
 
 /// The settings from which files and variables of the user are sent to the server, with their references.
@@ -86,21 +96,47 @@ fn shown<'a>(value: &'a Value, path: &mut Vec<&'a str>, lines: &mut Vec<String>)
     }
 }
 
-/// A value in one line. Of a header the references are shown, of a URL what stands before its query, too.
+/// A value in one line.
 fn scalar(path: &[&str], value: &Value) -> String {
-    match (path, value) {
-        (_, Value::Bool(value)) => value.to_string(),
-        (_, Value::Number(value)) => value.to_string(),
-        (["headers", _] | ["tls", "passphrase"], Value::Text(secret)) => text(&masked(secret.expose())),
-        (["url" | "proxy"], Value::Text(secret)) => text(&masked_url(secret.expose())),
-        (_, Value::Text(secret)) if secret.expose().contains("-----BEGIN") => "\"…\"".to_owned(),
-        (_, Value::Text(secret)) if is_on_token(secret.expose()) => text(&without_pin(secret.expose())),
-        (_, Value::Text(secret)) => text(secret.expose()),
-        (_, Value::List(values)) => {
+    match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::Text(secret) => text(&told(path, secret.expose())),
+        Value::List(values) => {
             let values: Vec<_> = values.iter().map(|value| scalar(path, value)).collect();
             format!("[{}]", values.join(", "))
         }
         _ => String::new(),
+    }
+}
+
+fn masked_json<'a>(value: &'a Value, path: &mut Vec<&'a str>) -> Json {
+    match value {
+        Value::Bool(value) => (*value).into(),
+        Value::Number(value) => (*value).into(),
+        Value::Text(secret) => told(path, secret.expose()).into(),
+        Value::List(values) => values.iter().map(|value| masked_json(value, path)).collect(),
+        Value::Map(keys) => {
+            let mut map = serde_json::Map::new();
+            for (key, value) in keys {
+                path.push(key);
+                map.insert(key.clone(), masked_json(value, path));
+                path.pop();
+            }
+            map.into()
+        }
+        _ => Json::Null,
+    }
+}
+
+/// A text as it may be told. Of a header the references are shown, of a URL what stands before its query, too.
+fn told(path: &[&str], text: &str) -> String {
+    match path {
+        ["headers", _] | ["tls", "passphrase"] => masked(text),
+        ["url" | "proxy"] => masked_url(text),
+        _ if text.contains("-----BEGIN") => "…".to_owned(),
+        _ if is_on_token(text) => without_pin(text),
+        _ => text.to_owned(),
     }
 }
 

@@ -39,8 +39,22 @@ pub(super) fn trusted(entries: &Entries, names: &[&str]) -> String {
     format!("Trusted: {} in {}. Start opencode anew there.", listed(names), folder(entries))
 }
 
-pub(super) fn trusted_json(entries: &Entries, names: &[&str]) -> Value {
-    json!({ "directory": entries.project.directory, "entries": names, "files": entries.files().keys().collect::<Vec<_>>() })
+/// What trust allows, for programs.
+pub(super) fn allowed_json(entries: &Entries, own: &[Own], covered: &Covered) -> Value {
+    let one = |Own { name, draft, .. }: &Own| {
+        json!({
+            "name": name,
+            "entry": preview::json(draft),
+            "programs": preview::programs(draft),
+            "sends": sends(draft),
+        })
+    };
+    let covers = covered.iter().map(|(path, state)| json!({ "path": path, "target": state.target }));
+    json!({
+        "directory": entries.project.directory,
+        "entries": own.iter().map(one).collect::<Vec<_>>(),
+        "covered": covers.collect::<Vec<_>>(),
+    })
 }
 
 pub(super) fn nothing(entries: &Entries) -> String {

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "what stages a test may panic as the test itself may")]
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mcp_mtls_core::config::{Entry, EntrySettings, SpiffeSettings, Tls};
@@ -117,6 +119,41 @@ async fn the_last_good_one_is_kept_while_the_agent_is_away_or_talks_nonsense() {
     let renewed = identity.renewed(&tls).unwrap().unwrap();
     assert_eq!(renewed.facts().fingerprint, second.fingerprint);
     assert_eq!(version(&renewed), version(&identity) + 1, "nothing was taken back in between");
+}
+
+#[tokio::test]
+async fn a_socket_is_not_opened_again_without_leave() {
+    let pki = Pki::new();
+    let corp = pki.trust_domain("corp");
+    let (first, second) = (corp.svid("/agent"), corp.svid("/agent"));
+    let api = WorkloadApi::start(&socket(&pki), &Svids::default().and("spiffe://corp/agent", &first, &corp));
+    let (may, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (leave, count) = (may.clone(), asked.clone());
+    let entry = Entry::new(EntrySettings::new("https://localhost/").spiffe(settings(&pki))).guarded(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        let denied = || Failure::new(Code::ProjectNotTrusted, "It may not");
+        if leave.load(Ordering::Relaxed) { Ok(()) } else { Err(denied()) }
+    });
+    let tls = entry.resolve().unwrap().tls;
+    let loaded = tls.clone();
+    let loaded = tokio::task::spawn_blocking(move || Identity::load(&loaded)).await.unwrap();
+    let identity = loaded.unwrap().expect("there is one");
+    // What comes by itself needs none.
+    api.update(&Svids::default().and("spiffe://corp/agent", &second, &corp));
+    until_outdated(&identity).await;
+    let identity = identity.renewed(&tls).unwrap().unwrap();
+    assert_eq!(
+        (identity.facts().fingerprint.as_str(), asked.load(Ordering::Relaxed)),
+        (second.fingerprint.as_str(), 0)
+    );
+    api.hang_up().await;
+    while asked.load(Ordering::Relaxed) < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(api.calls().len(), 1);
+    assert_eq!(identity.renewed(&tls).unwrap().unwrap().facts().fingerprint, second.fingerprint);
+    may.store(true, Ordering::Relaxed);
+    api.wait_for_calls(2).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use mcp_mtls_core::error::{Code, Failure, Result, brief, plain};
 
 use super::layers::{Layer, Owner, Project};
 use super::section::{Key, Mention, SERVERS, Section, sections};
-use crate::trust;
+use crate::{render, trust};
 
 /// All that the files say about servers.
 pub(crate) struct Entries {
@@ -142,10 +142,22 @@ impl Entries {
         let failure = key
             .iter()
             .fold(Failure::new(Code::ProjectNotTrusted, what), |failure, (layer, key)| failure.at(place(layer, key)));
-        failure
-            .because(why)
-            .because(format!("DIR is {}, where opencode is started.", self.project.directory.display()))
-            .fix("See what it does, and allow it, with `mcp-mtls trust DIR`.")
+        let directory = &self.project.directory;
+        let command =
+            directory.to_str().map(|directory| format!("mcp-mtls trust {}", render::command_line(&[directory], 0)));
+        let fix = |command: &str| format!("See what it does, and allow it, with `{command}`.");
+        // Hosts cut their messages, and what cannot be pasted is of no use.
+        let is_told = |command: &String| {
+            let length = failure.facts().what.chars().count() + 2 + fix(command).chars().count();
+            length <= LONGEST_MESSAGE && !command.contains(|c: char| c.is_control() || c == '`')
+        };
+        match command.filter(is_told) {
+            Some(command) => failure.because(why).fix(fix(&command)),
+            None => failure
+                .because(why)
+                .because(format!("DIR is {}, where opencode is started.", directory.display()))
+                .fix(fix("mcp-mtls trust DIR")),
+        }
     }
 
     fn changes(&self, name: &str, theirs: &[(&Layer, &Key)], own: &[(&Layer, &Key)]) -> Failure {
@@ -228,5 +240,6 @@ fn place(layer: &Layer, key: &Key) -> String {
 /// Each is read by itself, and a repository may have any number.
 const MOST_ENTRIES: usize = 256;
 const LONGEST_KEY: usize = 22;
+const LONGEST_MESSAGE: usize = 200;
 /// How many keys are named.
 const PLACES: usize = 4;

@@ -227,7 +227,9 @@ impl Surroundings {
 /// The folder without links.
 fn real(folder: &Path) -> Result<PathBuf> {
     let unusable = || {
-        Failure::new(Code::ConfigUnreadable, "There is no such folder of a project").at(folder.display().to_string())
+        Failure::new(Code::ConfigUnreadable, "There is no such folder of a project")
+            .at(folder.display().to_string())
+            .fix("Name the folder that opencode is started in.")
     };
     let real = folder.canonicalize().map_err(|error| unusable().because_of(&error))?;
     if real.is_dir() { Ok(real) } else { Err(unusable().because("It is no folder.")) }

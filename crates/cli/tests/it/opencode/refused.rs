@@ -315,6 +315,11 @@ async fn what_a_host_shows_is_short_whatever_the_names_are() {
         let error = crate::stage::refusal(&mut host.home(&stage.home()).spawn()).await;
         assert_eq!(error["data"]["code"], CHANGES, "{error:#}");
     }
+    stage.file(USER, "{}");
+    stage.corp(&format!("{path}/opencode.json"), &stage.entry());
+    let error = stage.connected(&stage.home().join(&path)).await.expect_err("it is refused");
+    assert_eq!(error["fix"][0], "See what it does, and allow it, with `mcp-mtls trust DIR`.");
+    assert!(error["why"].to_string().contains(&format!("DIR is {}", stage.home().join(&path).display())), "{error:#}");
 }
 
 #[tokio::test]

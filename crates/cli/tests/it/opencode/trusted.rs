@@ -132,7 +132,37 @@ async fn without_a_terminal_nothing_is_trusted() {
     stage.corp("clone/opencode.json", &stage.entry());
     let told = stage.run(&["trust"]).failed(2);
     assert!(told.contains("Nobody can be asked") && told.contains("The entry `corp`"), "{told}");
-    stage.refused(UNTRUSTED).await;
+    let error = stage.refused(UNTRUSTED).await;
+    assert_eq!(
+        error["fix"][0],
+        format!("See what it does, and allow it, with `mcp-mtls trust {}`.", stage.clone().display())
+    );
+    let told = stage.run(&["trust", "/nope"]).failed(1);
+    assert!(told.contains("Name the folder that opencode is started in."), "{told}");
+}
+
+#[tokio::test]
+async fn programs_are_told_what_it_would_allow() {
+    let stage = Stage::new().await;
+    let mut entry = stage.entry();
+    entry["tls"] = json!({ "exec": ["sh", "./print.sh"], "ca": stage.tls()["ca"] });
+    entry["headers"] = json!({ "X-A": "hunter2 {env:HOME}" });
+    stage.corp("clone/opencode.json", &entry);
+    stage.file("clone/print.sh", "");
+    let parsed = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
+    let refused = stage.run(&["trust", "--json"]);
+    assert_eq!(refused.status, 2);
+    let allows = parsed(&refused.stdout)["error"]["evidence"]["allows"].clone();
+    assert_eq!(allows["directory"], json!(stage.clone()));
+    let told = &allows["entries"][0];
+    assert_eq!((&told["name"], &told["entry"]["url"]), (&json!("corp"), &json!(stage.server.url())));
+    assert_eq!(told["programs"][0]["setting"], "tls.exec");
+    assert!(told["programs"][0]["line"].as_str().expect("text").starts_with("sh "), "{told}");
+    assert_eq!(told["sends"], json!(["headers.X-A: …{env:HOME}", "tls.exec: the certificate that it prints"]));
+    let script = json!({ "path": stage.clone().join("print.sh"), "target": stage.clone().join("print.sh") });
+    assert!(allows["covered"].as_array().expect("a list").contains(&script), "{allows:#}");
+    assert!(!refused.stdout.contains("hunter2"), "{}", refused.stdout);
+    assert_eq!(parsed(&stage.run(&["trust", "--yes", "--json"]).succeeded()), allows);
 }
 
 #[tokio::test]
