@@ -47,12 +47,17 @@ impl Entries {
         Ok(entries)
     }
 
-    /// The names of the entries with `tls`, in their order.
+    /// The names of the entries with `tls`, in their order. Those that are local wherever a `type` stands are none.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let names = || self.mentions().map(|(.., mention)| mention);
-        let mut with_tls: HashSet<_> =
-            names().filter(|mention| mention.has_tls).map(|mention| mention.name.as_str()).collect();
-        names().map(|mention| mention.name.as_str()).filter(|name| with_tls.remove(name)).collect()
+        let names = |is_such: fn(&Mention) -> bool| {
+            let mentions = self.mentions().map(|(.., mention)| mention);
+            mentions.filter(move |mention| is_such(mention)).map(|mention| mention.name.as_str())
+        };
+        let local: HashSet<_> = names(|mention| mention.is_local == Some(true)).collect();
+        let other: HashSet<_> = names(|mention| mention.is_local == Some(false)).collect();
+        let is_ours = |name: &&str| !local.contains(name) || other.contains(name);
+        let mut with_tls: HashSet<_> = names(|mention| mention.has_tls).filter(is_ours).collect();
+        names(|_| true).filter(|name| with_tls.remove(name)).collect()
     }
 
     /// The entry, if it may be used.
@@ -101,7 +106,7 @@ impl Entries {
     /// # Errors
     /// As [`Self::entry`] has them, but for `project-not-trusted`.
     pub(crate) fn merged(&self, name: &str) -> Result<Entry> {
-        if !self.of_name(name).any(|(.., mention)| mention.has_tls) {
+        if !self.names().contains(&name) {
             return Err(self.no_such(Some(name)));
         }
         let (theirs, own) = (self.decisive(name, Owner::Project), self.decisive(name, Owner::User));

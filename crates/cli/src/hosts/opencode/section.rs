@@ -38,6 +38,8 @@ pub(super) struct Mention {
     pub(super) name: String,
     /// Or something that was meant to be; what it is called then is told when the entry is read.
     pub(super) has_tls: bool,
+    /// What its `type` says, if it has one: whether opencode starts the server by itself.
+    pub(super) is_local: Option<bool>,
     /// Where only the next version of opencode looks for it: [`SERVERS`] or [`PLUGINS`].
     pub(super) misplaced: Option<&'static str>,
     pub(super) keys: Vec<Key>,
@@ -185,15 +187,18 @@ impl Reader<'_> {
         };
         let Value::Object(entry) = &property.value else {
             let keys = vec![Key { path: String::new(), line: self.line(property), full: plain(&prefix) }];
-            return Mention { name, has_tls: false, misplaced, keys };
+            return Mention { name, has_tls: false, is_local: None, misplaced, keys };
         };
         let mut keys = Vec::new();
         let mut has_tls = false;
-        let is_local = is_local(entry);
+        let mut is_local = None;
         for setting in &entry.properties {
             let path = setting.name.as_str();
             // opencode knows none of these, and drops them: the entry would go out without its certificate.
-            has_tls |= !is_local && is_about_tls(path) && !matches!(setting.value, Value::NullKeyword(_));
+            has_tls |= is_about_tls(path) && !matches!(setting.value, Value::NullKeyword(_));
+            if path == "type" {
+                is_local = Some(matches!(&setting.value, Value::StringLit(text) if text.value == "local"));
+            }
             match &setting.value {
                 Value::Object(map) if !map.properties.is_empty() => {
                     let within = map.properties.iter();
@@ -202,7 +207,7 @@ impl Reader<'_> {
                 _ => keys.push(key(setting, path.to_owned())),
             }
         }
-        Mention { name, has_tls, misplaced, keys }
+        Mention { name, has_tls, is_local, misplaced, keys }
     }
 
     /// Refuses what opencode reads otherwise than others do.
@@ -254,12 +259,6 @@ impl Reader<'_> {
 pub(super) const SERVERS: &str = "mcp.servers";
 pub(super) const PLUGINS: &str = "plugins.mcp";
 const MOST_MAPS: usize = 16;
-
-/// Whether this file says that opencode starts the server by itself.
-fn is_local(entry: &Object<'_>) -> bool {
-    let is_local = |value: &Value<'_>| matches!(value, Value::StringLit(text) if text.value == "local");
-    entry.properties.iter().any(|setting| setting.name.as_str() == "type" && is_local(&setting.value))
-}
 
 /// Whether this is an entry called `servers`, as opencode tells it from a map of them.
 fn is_entry(map: &Object<'_>) -> bool {

@@ -195,6 +195,9 @@ async fn what_was_meant_to_be_tls_does_not_go_out_without_it() {
     // What opencode starts by itself has no TLS of ours, whatever its keys are called.
     stage.mine(&json!({ "type": "local", "command": ["true"], "tsl": {}, "cert": "x", "tls": {} }));
     assert_eq!(stage.resolved(), json!({ "mcp": {}, "notes": [] }));
+    // Unless another file says that it is none of these.
+    stage.corp(".config/opencode/config.json", &json!({ "type": "remote", "url": url }));
+    assert_eq!(stage.resolved()["mcp"]["corp"]["command"][1], "connect");
 }
 
 #[cfg(unix)]
