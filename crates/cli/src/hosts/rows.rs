@@ -48,8 +48,11 @@ const PLAIN: Shape =
 const STDIO: Shape = Shape { fixed: &[("type", Fixed::Text("stdio"))], ..PLAIN };
 
 /// What the SDKs of MCP give a server, and whoever does as they do.
-const BASICS: &[&str] =
-    &["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "SYSTEMROOT"];
+const BASICS: &[&str] = if cfg!(windows) {
+    &["APPDATA", "LOCALAPPDATA", "PATH", "SYSTEMROOT", "TEMP", "USERNAME", "USERPROFILE"]
+} else {
+    &["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"]
+};
 
 const fn part(more: More) -> Environment {
     Environment::Part { given: BASICS, more }

@@ -2,8 +2,8 @@
 
 use super::{ENV_REFERENCES, MCP_SERVERS, PLAIN, STDIO, files, part, project, references};
 use crate::edit::Format;
-use crate::hosts::host::{Command, Environment, Fixed, Host, More, Shape};
-use crate::hosts::place::{Place, System};
+use crate::hosts::host::{Command, Environment, Fixed, Host, Longer, More, Project, Shape, Startup};
+use crate::hosts::place::{Files, Place, System};
 
 pub(super) const VSCODE: Host = Host {
     id: "vscode",
@@ -40,7 +40,7 @@ pub(super) const CURSOR: Host = Host {
     project: Some(project(&[".cursor/mcp.json"])),
     program: Some("cursor"),
     keys: MCP_SERVERS,
-    shape: PLAIN,
+    shape: STDIO,
     environment: part(ENV_REFERENCES),
     startup: None,
     strict_names: false,
@@ -69,7 +69,7 @@ pub(super) const ZED: Host = Host {
     keys: &["context_servers"],
     shape: PLAIN,
     environment: Environment::Whole,
-    startup: None,
+    startup: Some(Startup { seconds: 60, longer: Longer::Seconds("timeout"), least: 0 }),
     strict_names: false,
     next: "The settings of the Agent Panel show it.",
     is_written: false,
@@ -115,8 +115,11 @@ pub(super) const CLAUDE_DESKTOP: Host = Host {
     format: Format::Jsonc,
     user: Some(files(
         &[
+            Place::variable("XDG_CONFIG_HOME", "Claude").on(System::Linux),
+            Place::home(".config/Claude").on(System::Linux),
             Place::home("Library/Application Support/Claude").on(System::MacOs),
-            Place::variable("APPDATA", "Claude").on(System::Windows),
+            Place::variable("LOCALAPPDATA", "Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude")
+                .on(System::Windows),
         ],
         &["claude_desktop_config.json"],
         "claude_desktop_config.json",
@@ -128,14 +131,15 @@ pub(super) const CLAUDE_DESKTOP: Host = Host {
     environment: part(More::No),
     startup: None,
     strict_names: false,
-    next: "Quit Claude Desktop and start it anew; its settings show it under Developer.",
+    next: "Quit Claude Desktop and start it anew; its settings show it under Developer. On Windows, one that was \
+           installed before February 2026 reads `%APPDATA%\\Claude\\claude_desktop_config.json` instead.",
     is_written: false,
 };
 
 pub(super) const WINDSURF: Host = Host {
     id: "windsurf",
-    aliases: &[],
-    title: "Windsurf",
+    aliases: &["devin-desktop"],
+    title: "Devin Desktop (Windsurf)",
     format: Format::Jsonc,
     user: Some(files(&[Place::home(".codeium/windsurf")], &["mcp_config.json"], "mcp_config.json")),
     project: None,
@@ -145,14 +149,15 @@ pub(super) const WINDSURF: Host = Host {
     environment: part(ENV_REFERENCES),
     startup: None,
     strict_names: false,
-    next: "Refresh the list of MCP servers in Cascade.",
+    next: "Refresh its list of MCP servers. If the entry is not in it, this version may read the file that \
+           `mcp-mtls install devin` shows.",
     is_written: false,
 };
 
 pub(super) const DEVIN: Host = Host {
     id: "devin",
     aliases: &[],
-    title: "Devin",
+    title: "Devin CLI",
     format: Format::Jsonc,
     user: Some(files(
         &[
@@ -164,14 +169,22 @@ pub(super) const DEVIN: Host = Host {
         &["mcp_config.json"],
         "mcp_config.json",
     )),
-    project: None,
+    project: Some(Project {
+        files: Files {
+            folder: &[],
+            names: &[".devin/mcp_config.json", ".devin/mcp_config.local.json"],
+            // The one that is not shared.
+            new: ".devin/mcp_config.local.json",
+        },
+        next: None,
+    }),
     program: Some("devin"),
     keys: MCP_SERVERS,
     shape: PLAIN,
     environment: part(ENV_REFERENCES),
     startup: None,
     strict_names: false,
-    next: "Start Devin anew.",
+    next: "`devin mcp list` shows it; start Devin anew.",
     is_written: false,
 };
 
@@ -180,13 +193,17 @@ pub(super) const CONTINUE: Host = Host {
     aliases: &[],
     title: "Continue",
     format: Format::Yaml,
-    user: Some(files(&[Place::home(".continue")], &["config.yaml"], "config.yaml")),
+    user: Some(files(
+        &[Place::variable("CONTINUE_GLOBAL_DIR", ""), Place::home(".continue")],
+        &["config.yaml"],
+        "config.yaml",
+    )),
     project: None,
     program: Some("cn"),
     keys: MCP_SERVERS,
     shape: Shape { in_list: true, fixed: &[("name", Fixed::Name)], ..PLAIN },
-    environment: Environment::Whole,
-    startup: None,
+    environment: part(More::No),
+    startup: Some(Startup { seconds: 20, longer: Longer::Milliseconds("connectionTimeout"), least: 0 }),
     strict_names: false,
     next: "Continue reads the file when it is saved; only its agent mode uses tools.",
     is_written: false,
@@ -203,7 +220,7 @@ pub(super) const LIBRECHAT: Host = Host {
     keys: MCP_SERVERS,
     shape: PLAIN,
     environment: part(references("${", "}", true)),
-    startup: None,
+    startup: Some(Startup { seconds: 120, longer: Longer::Milliseconds("initTimeout"), least: 0 }),
     strict_names: false,
     next: "Start LibreChat anew.",
     is_written: false,
@@ -214,12 +231,24 @@ pub(super) const ROO: Host = Host {
     aliases: &["roo-code"],
     title: "Roo Code",
     format: Format::Jsonc,
-    user: None,
+    user: Some(files(
+        &[
+            Place::variable("XDG_CONFIG_HOME", "Code/User/globalStorage/rooveterinaryinc.roo-cline/settings")
+                .on(System::Linux),
+            Place::home(".config/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings").on(System::Linux),
+            Place::home("Library/Application Support/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings")
+                .on(System::MacOs),
+            Place::variable("APPDATA", "Code/User/globalStorage/rooveterinaryinc.roo-cline/settings")
+                .on(System::Windows),
+        ],
+        &["mcp_settings.json"],
+        "mcp_settings.json",
+    )),
     project: Some(project(&[".roo/mcp.json"])),
     program: None,
     keys: MCP_SERVERS,
     shape: PLAIN,
-    environment: part(ENV_REFERENCES),
+    environment: part(references("${env:", "}", true)),
     startup: None,
     strict_names: false,
     next: "Roo Code shows it under MCP Servers.",

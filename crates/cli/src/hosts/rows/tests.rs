@@ -69,9 +69,9 @@ fn every_host_has_its_file_on_every_system() {
         (
             "claude-desktop",
             each(
-                "",
+                "/home/me/.config/Claude/claude_desktop_config.json",
                 "/Users/me/Library/Application Support/Claude/claude_desktop_config.json",
-                r"C:\Users\me\AppData\Roaming\Claude\claude_desktop_config.json",
+                r"C:\Users\me\AppData\Local\Packages\Claude_pzs8sxrjxfjjc\LocalCache\Roaming\Claude\claude_desktop_config.json",
             ),
         ),
         ("windsurf", everywhere(".codeium/windsurf/mcp_config.json")),
@@ -94,12 +94,20 @@ fn every_host_has_its_file_on_every_system() {
             ),
         ),
         ("continue", everywhere(".continue/config.yaml")),
+        (
+            "roo",
+            each(
+                "/home/me/.config/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+                "/Users/me/Library/Application Support/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+                r"C:\Users\me\AppData\Roaming\Code\User\globalStorage\rooveterinaryinc.roo-cline\settings\mcp_settings.json",
+            ),
+        ),
     ];
     for host in HOSTS.iter().filter(|host| host.user.is_some()) {
         let (_, paths) = known.iter().find(|(id, _)| *id == host.id).unwrap_or_else(|| panic!("{}", host.id));
         assert_eq!(systems.each_ref().map(|around| file(host, around)), *paths, "{}", host.id);
     }
-    assert_eq!(HOSTS.len() - known.len(), 2, "LibreChat and Roo Code have files of projects alone");
+    assert_eq!(HOSTS.len() - known.len(), 1, "LibreChat has files of projects alone");
 }
 
 #[test]
@@ -117,6 +125,8 @@ fn variables_count_where_their_host_heeds_them() {
         (System::Linux, "goose", "GOOSE_PATH_ROOT", "/g", "/g/config/config.yaml"),
         (System::Linux, "hermes", "HERMES_HOME", "/h", "/h/config.yaml"),
         (System::Linux, "hermes", "LOCALAPPDATA", "/h", "/home/me/.hermes/config.yaml"),
+        (System::Linux, "continue", "CONTINUE_GLOBAL_DIR", "/c", "/c/config.yaml"),
+        (System::Linux, "claude-desktop", "XDG_CONFIG_HOME", "/x", "/x/Claude/claude_desktop_config.json"),
         (System::Windows, "hermes", "PATH", "x", r"C:\Users\me\AppData\Local\hermes\config.yaml"),
         (System::Linux, "codex", "CODEX_HOME", "", "/home/me/.codex/config.toml"),
     ] {

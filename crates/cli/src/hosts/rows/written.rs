@@ -111,8 +111,7 @@ pub(super) const CLINE: Host = Host {
     keys: MCP_SERVERS,
     shape: Shape { inside: Some("transport"), ..STDIO },
     environment: Environment::Whole,
-    // 1.5 s, unless the entry has a limit of its own: too short for a server that is far away.
-    startup: Some(Startup { seconds: 1, longer: Longer::Seconds("timeout"), least: 60 }),
+    startup: Some(Startup { seconds: 3, longer: Longer::Seconds("timeout"), least: 60 }),
     strict_names: false,
     next: "`cline config mcp` lists it; start Cline anew.",
     is_written: true,

@@ -23,8 +23,7 @@ fn the_entry_is_shown_and_nothing_is_written() {
         insta::assert_snapshot!(host, format!("{place}\n\n{text}"));
         let told = home.told(&["uninstall", host]);
         let why = match host {
-            "claude-desktop" => "on this system is not known",
-            "librechat" | "roo" => "files of projects alone are",
+            "librechat" => "files of projects alone are",
             _ => "Nothing of mcp-mtls is in",
         };
         assert!(!told.contains("Removed") && told.contains(why), "{told}");

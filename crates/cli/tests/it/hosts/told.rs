@@ -35,6 +35,8 @@ fn a_reference_that_would_arrive_as_such_is_told_or_left_out() {
     let home = Home::new().with("HTTPS_PROXY", "http://proxy.example:8080");
     let told = home.told(&["install", "hermes"]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("arrives as the text ${TOKEN}: Hermes must always have"), "{told}");
+    let told = home.told(&["install", "roo"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("arrives as the text ${env:TOKEN}: Roo Code must always have"), "{told}");
     let home = Home::new();
     home.has(CONFIG, &CORP.replace(r#""cert": "~/me.pem", "key": "~/me.key""#, r#""spiffe": {}"#));
     let told = home.told(&["install", "hermes,gemini"]).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -59,9 +61,11 @@ fn a_project_has_a_next_step_of_its_own() {
 #[test]
 fn what_a_host_gives_to_no_server_is_told() {
     let home = Home::new().with("HTTPS_PROXY", "http://proxy.example:8080");
-    let told = home.told(&["install", "claude-desktop"]).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("write {file:PATH} instead of {env:TOKEN} in headers.Authorization"), "{told}");
-    assert!(told.contains("set `proxy` in the entry"), "{told}");
+    for host in ["claude-desktop", "continue"] {
+        let told = home.told(&["install", host]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("write {file:PATH} instead of {env:TOKEN} in headers.Authorization"), "{told}");
+        assert!(told.contains("set `proxy` in the entry"), "{told}");
+    }
 }
 
 #[test]
@@ -76,6 +80,20 @@ fn a_host_that_would_not_wait_long_enough_is_told_to() {
         home.told(&["install", host]);
         assert!(home.text(file).contains(written), "{host}: {}", home.text(file));
     }
+    for (host, written) in
+        [("zed", "\"timeout\": 125"), ("continue", "connectionTimeout: 125000"), ("librechat", "initTimeout: 125000")]
+    {
+        let home = Home::new();
+        assert!(!home.told(&["install", host]).to_lowercase().contains("timeout"), "{host}");
+        home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 120000, \"url\""));
+        let told = home.told(&["install", host]);
+        assert!(told.contains(written), "{told}");
+    }
+    // Its limit is that of calls, too, and stays where it is long enough.
+    let home = Home::new();
+    home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 2000, \"url\""));
+    home.told(&["install", "cline"]);
+    assert!(!home.text(".cline/data/settings/cline_mcp_settings.json").contains("timeout"));
     let home = Home::new();
     home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 40000, \"url\""));
     let told = home.told(&["install", "claude"]).split_whitespace().collect::<Vec<_>>().join(" ");
