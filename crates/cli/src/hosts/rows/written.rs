@@ -132,7 +132,7 @@ pub(super) const COPILOT_CLI: Host = Host {
     keys: MCP_SERVERS,
     shape: Shape { fixed: &[("type", Fixed::Text("local"))], first: &[("tools", Fixed::Words(&["*"]))], ..PLAIN },
     environment: Environment::Whole,
-    startup: None,
+    startup: Some(Startup { seconds: 60, longer: Longer::Milliseconds("timeout"), least: 180 }),
     strict_names: false,
     next: "`copilot mcp list` shows it; start Copilot CLI anew.",
     is_written: true,

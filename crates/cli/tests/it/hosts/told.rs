@@ -89,7 +89,11 @@ fn a_host_that_would_not_wait_long_enough_is_told_to() {
         let told = home.told(&["install", host]);
         assert!(told.contains(written), "{told}");
     }
-    // Its limit is that of calls, too, and stays where it is long enough.
+    // Their limits are those of calls, too: they stay where they are long enough, and are not made shorter.
+    let home = Home::new();
+    home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 120000, \"url\""));
+    home.told(&["install", "copilot"]);
+    assert!(home.text(".copilot/mcp-config.json").contains("\"timeout\": 180000"));
     let home = Home::new();
     home.has(CONFIG, &CORP.replace("\"url\"", "\"timeout\": 2000, \"url\""));
     home.told(&["install", "cline"]);
