@@ -56,6 +56,8 @@ fn a_project_has_a_next_step_of_its_own() {
         assert!(told.contains(next), "{told}");
         assert!(!home.told(&["install", host]).contains(next));
     }
+    // The one that is not shared.
+    assert!(home.told(&["install", "devin", "--project=work"]).contains(".devin/mcp_config.local.json;"));
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn a_host_that_would_not_wait_long_enough_is_told_to() {
         assert!(home.text(file).contains(written), "{host}: {}", home.text(file));
     }
     for (host, written) in
-        [("zed", "\"timeout\": 125"), ("continue", "connectionTimeout: 125000"), ("librechat", "initTimeout: 125000")]
+        [("zed", "\"timeout\": 125\n"), ("continue", "connectionTimeout: 125000"), ("librechat", "initTimeout: 125000")]
     {
         let home = Home::new();
         assert!(!home.told(&["install", host]).to_lowercase().contains("timeout"), "{host}");
