@@ -6,6 +6,9 @@
 mod space;
 mod style;
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use jsonc_parser::ast::{Object, ObjectProp, Value as Ast};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
@@ -28,7 +31,7 @@ impl Jsonc {
     /// Reads a text; one with nothing in it is an empty object.
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
         let mut document = Self { text: Zeroizing::new(text.to_owned()), without_braces: None };
-        if parsed(document.body())?.is_none() {
+        if parsed(&readable(document.body()))?.is_none() {
             let style = Style::of(document.body(), None);
             let gap = if document.body().is_empty() || text.ends_with('\n') { "" } else { style.newline };
             let braced = Zeroizing::new(format!("{text}{gap}{{}}{}", style.newline));
@@ -38,12 +41,19 @@ impl Jsonc {
         Ok(document)
     }
 
-    /// Whether comments stand right above the value at this path of keys.
-    pub(crate) fn has_comment_above(&self, path: &[&str]) -> bool {
-        self.root(|root| {
-            Ok(find(root, path).is_some_and(|property| space::has_comment_above(self.body(), property.start())))
-        })
-        .unwrap_or(false)
+    /// Whether there is no value in the text, not even an empty object.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.without_braces.is_some()
+    }
+
+    /// The last line of the comments that stand right above the value at this path of keys.
+    pub(crate) fn comment_above(&self, path: &[&str]) -> Option<String> {
+        let above = |root: &Object<'_>| {
+            Ok(find(root, path)
+                .and_then(|property| space::comment_above(self.body(), property.start()))
+                .map(str::to_owned))
+        };
+        self.root(above).ok().flatten()
     }
 
     fn body(&self) -> &str {
@@ -51,15 +61,24 @@ impl Jsonc {
     }
 
     fn root<T>(&self, work: impl FnOnce(&Object<'_>) -> Result<T, Trouble>) -> Result<T, Trouble> {
-        match parsed(self.body())? {
+        match parsed(&readable(self.body()))? {
             Some(Ast::Object(root)) => work(&root),
             _ => Err(Trouble::NoMap { line: 1, path: String::new() }),
         }
     }
 
-    fn no_map(&self, property: &ObjectProp<'_>, path: &[&str]) -> Trouble {
-        let line = 1 + self.body()[..property.start()].matches('\n').count();
-        Trouble::NoMap { line, path: path.join(".") }
+    fn line_of(&self, property: &ObjectProp<'_>) -> usize {
+        1 + self.body()[..property.start()].matches('\n').count()
+    }
+
+    /// The property of the last of these keys.
+    fn property<'a, 'b>(&self, object: &'b Object<'a>, path: &[&str]) -> Result<Option<&'b ObjectProp<'a>>, Trouble> {
+        let Some(key) = path.last() else { return Ok(None) };
+        let mut found = object.properties.iter().filter(|property| property.name.as_str() == *key);
+        match (found.next(), found.next()) {
+            (_, Some(again)) => Err(Trouble::Twice { line: self.line_of(again), path: path.join(".") }),
+            (found, None) => Ok(found),
+        }
     }
 
     fn inserted(&self, object: &Object<'_>, key: &str, value: &Value, style: &Style) -> Vec<Splice> {
@@ -99,17 +118,17 @@ impl Jsonc {
         vec![(inner.end..close, format!("{newline}{indent}{property}{newline}{outer}"))]
     }
 
-    /// What has to go with the property at this place, and the comments above it that are among that.
-    fn removed(&self, object: &Object<'_>, at: usize) -> (Vec<Splice>, Vec<String>) {
+    /// What has to go with the property at this place.
+    fn removed(&self, object: &Object<'_>, at: usize) -> Vec<Splice> {
         let text = self.body();
         let (property, next) = (&object.properties[at], object.properties.get(at + 1));
         let before = at.checked_sub(1).map(|before| &object.properties[before]);
         let tail = Around::behind(text, property.end(), next.map_or(object.end() - 1, Ranged::start));
         let floor =
             before.map_or(object.start() + 1, |before| Around::behind(text, before.end(), property.start()).end);
-        let (start, comments) = match before {
+        let start = match before {
             Some(_) => space::comments_above(text, floor, property.start()),
-            None => (property.start(), Vec::new()),
+            None => property.start(),
         };
         let blank = space::blank_before(text, floor, start);
         let behind = &text[tail.end..];
@@ -137,7 +156,7 @@ impl Jsonc {
             }
         }
         splices.push((range, String::new()));
-        (splices, comments)
+        splices
     }
 }
 
@@ -159,13 +178,17 @@ impl Syntax for Jsonc {
         values(body)
     }
 
+    fn comments(body: &str, range: Range<usize>) -> Vec<String> {
+        space::comments(body, &range)
+    }
+
     fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
         self.root(|root| {
             let style = Style::of(self.body(), Some(root));
             let mut object = root;
             for (depth, key) in path.iter().enumerate() {
                 let rest = &path[depth + 1..];
-                match (object.get(key), rest) {
+                match (self.property(object, &path[..=depth])?, rest) {
                     (None, _) => {
                         return Ok(self.inserted(object, key, &nested(rest, value), &style));
                     }
@@ -177,7 +200,10 @@ impl Syntax for Jsonc {
                     }
                     (Some(property), _) => {
                         let Ast::Object(next) = &property.value else {
-                            return Err(self.no_map(property, &path[..=depth]));
+                            return Err(Trouble::NoMap {
+                                line: self.line_of(property),
+                                path: path[..=depth].join("."),
+                            });
                         };
                         object = next;
                     }
@@ -191,28 +217,62 @@ impl Syntax for Jsonc {
     // commented out; those above the first of a map stay, since they may be about all of them.
     fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble> {
         self.root(|root| {
-            let (last, way) = path.split_last().ok_or(Trouble::Strange)?;
-            let object = match way {
-                [] => Some(root),
-                _ => find(root, way).and_then(|property| property.value.as_object()),
-            };
-            let object = object.ok_or(Trouble::Strange)?;
-            let at = object.properties.iter().position(|property| property.name.as_str() == *last);
-            let (splices, comments) = self.removed(object, at.ok_or(Trouble::Strange)?);
-            Ok(Removal { splices, comments, keys: path.len() })
+            let mut object = root;
+            for depth in 1..path.len() {
+                let property = self.property(object, &path[..depth])?;
+                object = property.and_then(|property| property.value.as_object()).ok_or(Trouble::Strange)?;
+            }
+            let property = self.property(object, path)?.ok_or(Trouble::Strange)?;
+            let at =
+                object.properties.iter().position(|other| std::ptr::eq(other, property)).ok_or(Trouble::Strange)?;
+            Ok(Removal { splices: self.removed(object, at), keys: path.len() })
         })
     }
 }
 
 fn parsed(text: &str) -> Result<Option<Ast<'_>>, Trouble> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS);
-    let parsed =
-        parsed.map_err(|error| Trouble::Syntax { line: error.line_display(), what: error.kind().to_string() })?;
+    let parsed = parsed.map_err(|error| Trouble::Syntax {
+        line: error.line_display(),
+        what: format!("{}, in column {}.", error.kind(), error.column_display()),
+    })?;
     Ok(parsed.value)
 }
 
 fn values(text: &str) -> Result<serde_json::Value, Trouble> {
-    Ok(parsed(text)?.map_or(serde_json::Value::Null, Into::into))
+    Ok(parsed(&readable(text))?.map_or(serde_json::Value::Null, Into::into))
+}
+
+/// The same text, every byte in its place, with another character for halves of surrogate pairs. RFC 8259 allows them,
+/// and programs in JavaScript write them where they have cut an emoji; the parser does not take them.
+fn readable(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let unit = |at: usize| {
+        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let (mut at, mut halves) = (0, Vec::new());
+    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\\') {
+        at += found;
+        at += match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => {
+                halves.push(at);
+                6
+            }
+            Some(_) => 6,
+            None => 2,
+        };
+        at = at.min(bytes.len());
+    }
+    if halves.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut text = text.to_owned();
+    for at in halves {
+        text.replace_range(at..at + 6, "\\ufffd");
+    }
+    Cow::Owned(text)
 }
 
 fn find<'a, 'b>(root: &'b Object<'a>, path: &[&str]) -> Option<&'b ObjectProp<'a>> {

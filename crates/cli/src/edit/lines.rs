@@ -50,24 +50,18 @@ pub(super) fn next_content(text: &str, at: usize) -> usize {
     at
 }
 
-/// The comments on the lines right above `from`, and where the first of these lines begins; `floor` is the end of what
-/// belongs to others. What somebody has commented out is not among them.
-pub(super) fn comments_above(
-    text: &str,
-    floor: usize,
-    from: usize,
-    is_code: impl Fn(&str) -> bool,
-) -> (usize, Vec<String>) {
-    let (mut first, mut comments) = (start(text, from), Vec::new());
+/// Where the first of the lines right above `from` begins that are comments; `floor` is the end of what belongs to
+/// others. What somebody has commented out is not among them.
+pub(super) fn comments_above(text: &str, floor: usize, from: usize, is_code: impl Fn(&str) -> bool) -> usize {
+    let mut first = start(text, from);
     while first > floor && start(text, first - 1) >= floor {
         let above = start(text, first - 1);
-        match comment(&text[above..first]) {
-            Some(comment) if !is_code(comment) => comments.insert(0, comment.to_owned()),
-            _ => break,
+        if comment(&text[above..first]).is_none_or(&is_code) {
+            break;
         }
         first = above;
     }
-    (first, comments)
+    first
 }
 
 /// The comments on the lines right below the one of this place, and where the last of these lines ends; none if they
@@ -86,4 +80,24 @@ pub(super) fn comments_below(text: &str, at: usize) -> (usize, Vec<String>) {
 /// The comment that is all there is on a line.
 pub(super) fn comment(line: &str) -> Option<&str> {
     Some(line.trim()).filter(|line| line.starts_with('#'))
+}
+
+/// The comments in this text, which may be a part of one.
+pub(super) fn comments(text: &str) -> Vec<String> {
+    let told = |line: &str| {
+        let (mut quote, mut before) = (None, ' ');
+        for (at, c) in line.char_indices() {
+            match (quote, c) {
+                (None, '#') if before.is_whitespace() || matches!(before, ',' | '[' | ']' | '{' | '}') => {
+                    return Some(line[at..].trim_end().to_owned());
+                }
+                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+                (Some(open), _) if open == c && before != '\\' => quote = None,
+                _ => {}
+            }
+            before = c;
+        }
+        None
+    };
+    text.lines().filter_map(told).collect()
 }

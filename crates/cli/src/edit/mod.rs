@@ -45,11 +45,11 @@ pub(crate) trait Document {
     fn get(&self, path: &[&str]) -> Option<serde_json::Value>;
 
     /// Sets the value at this path of keys. Maps that are missing on the way are made; a value that is there already
-    /// is replaced, and its key and all around it stay.
-    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble>;
+    /// is replaced, and its key and all around it stay. Returns the comments that went with what was replaced.
+    fn set(&mut self, path: &[&str], value: &Value) -> Result<Vec<String>, Trouble>;
 
-    /// Removes the value at this path of keys, with its key and the comments that are about it alone. Returns those that
-    /// went with it, or nothing if there is no such value.
+    /// Removes the value at this path of keys, with its key and the comments that are about it alone. Returns all comments
+    /// that went with it, or nothing if there is no such value.
     fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble>;
 }
 
@@ -70,6 +70,13 @@ pub(crate) enum Trouble {
         /// The keys to it.
         path: String,
     },
+    /// A key on the way is there twice, and readers do not agree on which of the two counts.
+    Twice {
+        /// From 1.
+        line: usize,
+        /// The keys to it.
+        path: String,
+    },
     /// The change would have changed more than it should.
     Strange,
 }
@@ -84,6 +91,8 @@ trait Syntax {
     }
     fn replace_whole(&mut self, text: Zeroizing<String>);
     fn values(body: &str) -> Result<serde_json::Value, Trouble>;
+    /// The comments in a range of the text.
+    fn comments(body: &str, range: Range<usize>) -> Vec<String>;
     fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble>;
     /// The value is there.
     fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble>;
@@ -92,8 +101,6 @@ trait Syntax {
 /// What has to go with a value that is removed.
 struct Removal {
     splices: Vec<Splice>,
-    /// The comments among that.
-    comments: Vec<String>,
     /// To how many keys of the path there is nothing any more.
     keys: usize,
 }
@@ -107,12 +114,15 @@ impl<S: Syntax> Document for S {
         path.iter().try_fold(&S::values(body(self.whole())).ok()?, |value, key| value.get(key)).cloned()
     }
 
-    fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Trouble> {
-        if path.is_empty() {
-            return Err(Trouble::Strange);
-        }
+    fn set(&mut self, path: &[&str], value: &Value) -> Result<Vec<String>, Trouble> {
+        let Some((last, way)) = path.split_last() else { return Err(Trouble::Strange) };
         let splices = self.to_set(path, value)?;
-        apply(self, &splices, |json| *path.iter().fold(json, |at, key| &mut at[*key]) = jsonc::plain(value))
+        apply(self, &splices, |json| {
+            let map =
+                way.iter().try_fold(json, |at, key| Some(keys_of(at)?.entry(*key).or_insert(serde_json::Value::Null)));
+            map.and_then(keys_of)?.insert((*last).to_owned(), jsonc::plain(value));
+            Some(())
+        })
     }
 
     fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble> {
@@ -122,33 +132,41 @@ impl<S: Syntax> Document for S {
         if self.get(path).is_none() {
             return Ok(None);
         }
-        let Removal { splices, comments, keys } = self.to_remove(path)?;
+        let Removal { splices, keys } = self.to_remove(path)?;
         let Some((last, way)) = path[..keys].split_last() else { return Err(Trouble::Strange) };
-        apply(self, &splices, |json| {
-            let map = way.iter().fold(json, |at, key| &mut at[*key]);
-            if let Some(map) = map.as_object_mut() {
-                map.remove(*last);
-            }
+        let comments = apply(self, &splices, |json| {
+            way.iter().try_fold(json, |at, key| at.get_mut(key))?.as_object_mut()?.remove(*last).map(drop)
         })?;
         Ok(Some(comments))
     }
 }
 
-/// Makes the change, if its result is what `change` makes of the values.
+/// Makes the change, if its result is what `change` makes of the values. Returns the comments that went with it.
 fn apply<S: Syntax>(
     document: &mut S,
     splices: &[Splice],
-    change: impl FnOnce(&mut serde_json::Value),
-) -> Result<(), Trouble> {
+    change: impl FnOnce(&mut serde_json::Value) -> Option<()>,
+) -> Result<Vec<String>, Trouble> {
     let text = document.whole();
     let mut expected = S::values(body(text))?;
-    change(&mut expected);
+    change(&mut expected).ok_or(Trouble::Strange)?;
     let result = spliced(text, text.len() - body(text).len(), splices)?;
     if S::values(body(&result)).ok() != Some(expected) {
         return Err(Trouble::Strange);
     }
+    let mut gone: Vec<_> = splices.iter().map(|(range, _)| range.clone()).collect();
+    gone.sort_by_key(|range| range.start);
+    let comments = gone.into_iter().flat_map(|range| S::comments(body(text), range)).collect();
     document.replace_whole(result);
-    Ok(())
+    Ok(comments)
+}
+
+/// The keys of a map; there are none yet in what was just made, or is null.
+fn keys_of(value: &mut serde_json::Value) -> Option<&mut serde_json::Map<String, serde_json::Value>> {
+    if value.is_null() {
+        *value = serde_json::Map::new().into();
+    }
+    value.as_object_mut()
 }
 
 /// The text without the mark that some editors on Windows write first.
@@ -233,5 +251,41 @@ mod tests {
         assert_eq!(spliced("abcde", 0, &splices), Err(Trouble::Strange));
         let splices = [(2..4, "x".to_owned()), (1..2, "y".to_owned())];
         assert_eq!(spliced("_abcde", 1, &splices).unwrap().as_str(), "_ayxe");
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_told_and_nothing_is_changed() {
+        for text in [r#"{"m":{"a":1},"m":1}"#, r#"{"m":{"a":1},"m":[]}"#, r#"{"m":"x","m":{"a":1}}"#] {
+            let mut document = Format::Jsonc.parse(text).unwrap();
+            for path in [&["m", "b"][..], &["m"]] {
+                let twice = Trouble::Twice { line: 1, path: "m".to_owned() };
+                assert_eq!(document.set(path, &Value::Bool(true)), Err(twice), "{text}");
+            }
+            assert_eq!(document.text(), text);
+        }
+        // Elsewhere it is nobody's business.
+        let mut document = Format::Jsonc.parse(r#"{"x":1,"x":2,"m":{}}"#).unwrap();
+        document.set(&["m", "b"], &Value::Bool(true)).unwrap();
+        assert_eq!(document.text(), r#"{"x":1,"x":2,"m":{"b":true}}"#);
+    }
+
+    #[test]
+    fn comments_that_go_are_told() {
+        let value = Value::List(vec![Value::text("c")]);
+        for (format, text, set) in [
+            (
+                Format::Jsonc,
+                "{\"m\": { // stays\n  \"a\": [\"//x\", // one\n \"y\" /* two */]\n}}",
+                ["// one", "/* two */"],
+            ),
+            (Format::Toml, "[m] # stays\na = [\"#x\", # one\n'it is', # two\n]\n", ["# one", "# two"]),
+            (Format::Yaml, "m: # stays\n  a:\n    - x#y # one\n    # two\n    - it's\n", ["# one", "# two"]),
+        ] {
+            let mut document = format.parse(text).unwrap();
+            assert_eq!(document.set(&["m", "a"], &value), Ok(set.map(str::to_owned).to_vec()), "{format:?}");
+            assert!(document.text().contains("stays"), "{}", document.text());
+            let mut document = format.parse(text).unwrap();
+            assert_eq!(document.remove(&["m", "a"]), Ok(Some(set.map(str::to_owned).to_vec())), "{format:?}");
+        }
     }
 }

@@ -74,6 +74,10 @@ impl Syntax for Toml {
         values(body)
     }
 
+    fn comments(body: &str, range: Range<usize>) -> Vec<String> {
+        lines::comments(body.get(range).unwrap_or_default())
+    }
+
     fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
         self.changed(path, value)
     }
@@ -85,13 +89,13 @@ impl Syntax for Toml {
         let document = parsed(text)?;
         if let Some((table, rest)) = inline::within(document.as_item(), path) {
             let splices = vec![inline::removed(text, table, rest)?];
-            return Ok(Removal { splices, comments: Vec::new(), keys: path.len() });
+            return Ok(Removal { splices, keys: path.len() });
         }
         let parts = Parts::of(text, document.as_table());
         // Maps without a header of their own are gone with the last that was in them.
         let gone = (1..path.len()).find(|depth| parts.runs(&path[..*depth]) == parts.runs(path));
-        let (splices, comments) = Change { text, parts, style: Style::of(text) }.removed(path);
-        Ok(Removal { splices, comments, keys: gone.unwrap_or(path.len()) })
+        let splices = Change { text, parts, style: Style::of(text) }.removed(path);
+        Ok(Removal { splices, keys: gone.unwrap_or(path.len()) })
     }
 }
 
@@ -154,7 +158,7 @@ impl Change<'_> {
         let Some(next) = self.parts.all.get(last + 1) else {
             return lines::last_content(self.text, self.text.len()).unwrap_or(end).max(end);
         };
-        let (lead, _) = lines::comments_above(self.text, end, next.start, |_| false);
+        let lead = lines::comments_above(self.text, end, next.start, |_| false);
         let (mut end, _) = lines::comments_below(self.text, end);
         // What was commented out behind an empty line belongs to the table as well.
         let mut at = lines::next_content(self.text, end);
@@ -186,24 +190,22 @@ impl Change<'_> {
             (Value::Map(keys), _) => (first.start..end, self.style.table(path, keys)),
             _ => return Err(Trouble::Strange),
         };
-        let others = others.iter().map(|run| self.without(run, false).0);
+        let others = others.iter().map(|run| self.without(run, false));
         Ok([splice].into_iter().chain(others).collect())
     }
 
-    /// What has to go with this path, and the comments that are among that.
-    fn removed(&self, path: &[&str]) -> (Vec<Splice>, Vec<String>) {
+    /// What has to go with this path.
+    fn removed(&self, path: &[&str]) -> Vec<Splice> {
         let parent = &path[..path.len() - 1];
-        let (mut splices, mut comments) = (Vec::new(), Vec::new());
+        let mut splices = Vec::new();
         for run in self.parts.runs(path).into_iter().flat_map(|run| self.without_tables_of_others(run, path)) {
             // Those above the first of its parent may be about all in it.
             let follows = self.parts.all[..run.start]
                 .iter()
                 .any(|part| part.is_in(parent) && !(part.path == parent && part.kind == Kind::Table));
-            let (splice, more) = self.without(&run, follows);
-            splices.push(splice);
-            comments.extend(more);
+            splices.push(self.without(&run, follows));
         }
-        (splices, comments)
+        splices
     }
 
     /// The pieces of a run between which somebody has commented out tables that are not in it.
@@ -222,20 +224,18 @@ impl Change<'_> {
     }
 
     /// Neighbouring parts, with the comments above if they go, too.
-    fn without(&self, run: &Range<usize>, with_comments_above: bool) -> (Splice, Vec<String>) {
+    fn without(&self, run: &Range<usize>, with_comments_above: bool) -> Splice {
         let (first, last) = (&self.parts.all[run.start], &self.parts.all[run.end - 1]);
-        let (start, mut comments) = if with_comments_above {
+        let start = if with_comments_above {
             let floor = run.start.checked_sub(1).map_or(0, |before| self.parts.all[before].end);
             lines::comments_above(self.text, floor, first.start, is_code)
         } else {
-            (lines::start(self.text, first.start), Vec::new())
+            lines::start(self.text, first.start)
         };
         let is_table = self.parts.all[run.clone()].iter().any(|part| part.kind != Kind::Pair);
         let (mut end, below) = lines::comments_below(self.text, last.end);
         let stay = below.iter().any(|comment| is_code(comment));
-        if is_table && !stay {
-            comments.extend(below);
-        } else {
+        if !is_table || stay {
             end = lines::end(self.text, last.end);
         }
         let range = match lines::last_content(self.text, start) {
@@ -244,7 +244,7 @@ impl Change<'_> {
             Some(before) => before..end,
             None => 0..lines::next_content(self.text, end),
         };
-        ((range, String::new()), comments)
+        (range, String::new())
     }
 }
 

@@ -7,6 +7,8 @@ mod flow;
 mod render;
 mod tree;
 
+use std::ops::Range;
+
 use mcp_mtls_core::config::Value;
 use zeroize::Zeroizing;
 
@@ -45,14 +47,17 @@ impl Syntax for Yaml {
         values(body)
     }
 
+    fn comments(body: &str, range: Range<usize>) -> Vec<String> {
+        lines::comments(body.get(range).unwrap_or_default())
+    }
+
     fn to_set(&self, path: &[&str], value: &Value) -> Result<Vec<Splice>, Trouble> {
         Change::of(body(&self.text))?.set(path, value)
     }
 
     // What holds for comments in JSON holds here. Those below that are further to the right go, too.
     fn to_remove(&self, path: &[&str]) -> Result<Removal, Trouble> {
-        let (splices, comments) = Change::of(body(&self.text))?.remove(path)?;
-        Ok(Removal { splices, comments, keys: path.len() })
+        Ok(Removal { splices: Change::of(body(&self.text))?.remove(path)?, keys: path.len() })
     }
 }
 
@@ -120,7 +125,7 @@ impl<'a> Change<'a> {
         }
         let column = self.column(map)?;
         let is_root = std::ptr::eq(map, &raw const self.tree.root);
-        let mut end = self.end_of_entry(last, column).0;
+        let mut end = self.end_of_entry(last, column);
         let mut gap = "";
         if is_root {
             // Behind the comments at the end of the file.
@@ -145,7 +150,7 @@ impl<'a> Change<'a> {
 
     fn has_blank_between(&self, before: &Entry, entry: &Entry) -> bool {
         let floor = lines::end(self.text, before.value.end);
-        let (start, _) = lines::comments_above(self.text, floor, entry.key.start, |_| false);
+        let start = lines::comments_above(self.text, floor, entry.key.start, |_| false);
         let end = lines::last_content(self.text, start).unwrap_or_default().max(floor);
         self.text.get(end..start).is_some_and(|between| between.matches('\n').count() > 1)
     }
@@ -157,22 +162,20 @@ impl<'a> Change<'a> {
     }
 
     /// Where an entry of a map at this column ends, with the comments below that are in it.
-    fn end_of_entry(&self, entry: &Entry, column: usize) -> (usize, Vec<String>) {
+    fn end_of_entry(&self, entry: &Entry, column: usize) -> usize {
         self.comments_within(lines::end(self.text, entry.value.end.max(entry.key.end)), column)
     }
 
-    fn comments_within(&self, mut end: usize, column: usize) -> (usize, Vec<String>) {
-        let mut comments = Vec::new();
+    fn comments_within(&self, mut end: usize, column: usize) -> usize {
         let mut at = lines::next_content(self.text, end);
-        while let Some(comment) = lines::comment(&self.text[at..lines::end(self.text, at)]) {
+        while lines::comment(&self.text[at..lines::end(self.text, at)]).is_some() {
             if lines::indent(self.text, at).len() <= column {
                 break;
             }
-            comments.push(comment.to_owned());
             end = lines::end(self.text, at);
             at = lines::next_content(self.text, at);
         }
-        (end, comments)
+        end
     }
 
     /// Where the last of the empty lines behind this one ends.
@@ -211,7 +214,7 @@ impl<'a> Change<'a> {
             Kind::Scalar { block: Some(_), .. } => vec![(colon..old.end, inserted)],
             _ if old.start == old.end && is_inline => vec![(colon..colon, inserted)],
             _ if old.start == old.end => {
-                let (end, _) = self.comments_within(line, column);
+                let end = self.comments_within(line, column);
                 vec![(end..end, inserted)]
             }
             Kind::Map { entries, .. } if !entries.is_empty() => vec![(old.start..old.end, render::inline(value))],
@@ -223,13 +226,15 @@ impl<'a> Change<'a> {
             _ => {
                 let same_line = old.start < line;
                 let from = if same_line { colon } else { lines::last_content(text, old.start).unwrap_or(colon) };
+                // Behind the comments that stand in it already.
+                let end = self.comments_within(end, column);
                 vec![(from..old.end, String::new()), (end..end, inserted)]
             }
         })
     }
 
-    /// What has to go with this path, and the comments that are among that.
-    fn remove(&self, path: &[&str]) -> Result<(Vec<Splice>, Vec<String>), Trouble> {
+    /// What has to go with this path.
+    fn remove(&self, path: &[&str]) -> Result<Vec<Splice>, Trouble> {
         let (last, way) = path.split_last().ok_or(Trouble::Strange)?;
         let (mut map, mut owner) = (&self.tree.root, None);
         for key in way {
@@ -243,7 +248,7 @@ impl<'a> Change<'a> {
             return Err(Trouble::Strange);
         }
         if *flow {
-            return Ok((vec![flow::removed(self.text, map, entry)?], Vec::new()));
+            return Ok(vec![flow::removed(self.text, map, entry)?]);
         }
         let column = self.column(map)?;
         let before_key = &self.text[lines::start(self.text, entry.key.start)..entry.key.start];
@@ -252,13 +257,12 @@ impl<'a> Change<'a> {
         }
         let at = entries.iter().position(|other| std::ptr::eq(other, entry)).ok_or(Trouble::Strange)?;
         let before = at.checked_sub(1).map(|before| &entries[before]);
-        let floor = before.map(|before| self.end_of_entry(before, column).0);
-        let (start, mut comments) = match floor {
-            None => (lines::start(self.text, entry.key.start), Vec::new()),
+        let floor = before.map(|before| self.end_of_entry(before, column));
+        let start = match floor {
+            None => lines::start(self.text, entry.key.start),
             Some(floor) => lines::comments_above(self.text, floor, entry.key.start, is_code),
         };
-        let (mut end, below) = self.end_of_entry(entry, column);
-        comments.extend(below);
+        let mut end = self.end_of_entry(entry, column);
         if before.is_some_and(|before| before.value.keeps_blank()) {
             // What is before must not get the empty lines behind.
             end = self.end_of_blank(end);
@@ -270,7 +274,7 @@ impl<'a> Change<'a> {
         // A map without keys is not null.
         let emptied = owner.filter(|_| entries.len() == 1).and_then(|owner| owner.colon);
         let empty = emptied.map(|colon| (colon..colon, " {}".to_owned()));
-        Ok((empty.into_iter().chain([(range, String::new())]).collect(), comments))
+        Ok(empty.into_iter().chain([(range, String::new())]).collect())
     }
 }
 

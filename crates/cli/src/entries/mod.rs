@@ -36,6 +36,9 @@ impl Configuration {
         // What `connect` would not read is not changed either: of two of one name, nobody knows which is meant.
         match (File::parse(target.path().to_owned(), None, target.text()?).and_then(|file| file.names()), &document) {
             (Err(failure), Err(Trouble::Syntax { .. })) => return Err(failure.because(UNTOUCHED)),
+            (Err(failure), Ok(document)) if failure.code() == Code::ConfigSyntax && !document.is_nothing() => {
+                return Err(failure.because(UNTOUCHED));
+            }
             (Err(failure), _) if failure.code() == Code::ConfigConflict => return Err(failure.because(UNTOUCHED)),
             _ => {}
         }
@@ -75,6 +78,12 @@ fn in_file(trouble: Trouble, path: &Path) -> Failure {
             Failure::new(Code::ConfigInvalidValue, format!("{what} holds no JSON object"))
                 .at(format!("{path}:{line}"))
                 .because("Entries stand by their names in an object; nothing was changed.")
+        }
+        Trouble::Twice { line, path: keys } => {
+            Failure::new(Code::ConfigConflict, format!("`{keys}` is there twice, and the file was not touched"))
+                .at(format!("{path}:{line}"))
+                .because("Nobody knows which of the two is meant.")
+                .fix("Remove one of them.")
         }
         Trouble::Strange => {
             Failure::new(Code::FileUnwritable, "The configuration file is written in a way that cannot be changed")

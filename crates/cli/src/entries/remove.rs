@@ -28,15 +28,15 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
     let _turn = turn::wait();
     let mut configuration = Configuration::open(args.config.as_deref())?;
     let Some(map) = configuration.map_of(&args.name) else { return Err(missing(&configuration, args)) };
-    let commented = configuration.document.has_comment_above(&[map, &args.name]);
+    let commented = configuration.document.comment_above(&[map, &args.name]);
     let removed = configuration.document.remove(&[map, &args.name]);
     let removed = removed.map_err(|trouble| in_file(trouble, configuration.target.path()))?;
     let Some(comments) = removed else { return Err(missing(&configuration, args)) };
+    let stays = commented.is_some_and(|above| !comments.iter().any(|comment| comment.ends_with(&above)));
     let backup = configuration.target.replace(configuration.document.text())?;
     let file = configuration.target.path();
     let hosts = hosts::that_start(&args.name);
     if args.json {
-        let stays = commented && comments.is_empty();
         render::json(&json!({
             "name": args.name,
             "file": file,
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
             "hosts": hosts,
         }));
     } else {
-        let mut told = view::removed(&args.name, file, backup.as_deref(), &comments, commented);
+        let mut told = view::removed(&args.name, file, backup.as_deref(), &comments, stays);
         if !hosts.is_empty() {
             let lines = hosts.iter().map(|host| render::command_line(&["mcp-mtls", "uninstall", host, &args.name], 2));
             told = format!("{told}\nHosts still start it:\n{}", lines.collect::<Vec<_>>().join("\n"));

@@ -114,14 +114,14 @@ pub(super) fn added_json(added: &Added) -> serde_json::Value {
     })
 }
 
-/// `commented` when comments stood right above it, which may be about others, too.
-pub(super) fn removed(name: &str, file: &Path, kept: Option<&Path>, comments: &[String], commented: bool) -> String {
+/// `stays` when a comment right above it did not go with it: it may be about others, too.
+pub(super) fn removed(name: &str, file: &Path, kept: Option<&Path>, comments: &[String], stays: bool) -> String {
     let mut lines = vec![format!("Removed {} from {}.", printable(name), file.display())];
-    if comments.is_empty() && commented {
+    if stays {
         lines.push("The comment above it stays.".to_owned());
     }
     if !comments.is_empty() {
-        lines.push("The comments right above it went with it:".to_owned());
+        lines.push("These comments went with it:".to_owned());
         lines.extend(
             comments.iter().flat_map(|comment| comment.lines()).map(|line| format!("  {}", printable(line.trim()))),
         );

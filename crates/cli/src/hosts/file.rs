@@ -171,12 +171,30 @@ impl Host {
                 .fix("Mend the syntax there.")
             }
             Trouble::NoMap { line, path: keys } => {
-                let what = if keys.is_empty() { "The file".to_owned() } else { format!("`{}`", words(&keys)) };
-                let fix = if keys.is_empty() { "Make it one." } else { "Make it one, or remove it." };
-                Failure::new(Code::ConfigInvalidValue, format!("{what} of {title} holds no map of keys"))
+                let map = match self.format {
+                    Format::Jsonc => "a JSON object",
+                    Format::Toml => "a table",
+                    Format::Yaml => "a map of keys",
+                };
+                let what = if keys.is_empty() { "What is".to_owned() } else { format!("`{}`", words(&keys)) };
+                let last = words(keys.rsplit('.').next().unwrap_or_default());
+                let fix = match self.format {
+                    _ if keys.is_empty() => "Put what it holds elsewhere.".to_owned(),
+                    Format::Jsonc => format!("Write `\"{last}\": {{}}`, or remove it."),
+                    Format::Toml => format!("Make it the table `[{}]`, or remove it.", words(&keys)),
+                    Format::Yaml => format!("Write `{last}: {{}}`, or remove it."),
+                };
+                Failure::new(Code::ConfigInvalidValue, format!("{what} in the file of {title} is not {map}"))
                     .at(format!("{path}:{line}"))
                     .because("Something has to be put into it by its name; nothing was changed.")
                     .fix(fix)
+            }
+            Trouble::Twice { line, path: keys } => {
+                let what = format!("`{}` is twice in the file of {title}, and it was not touched", words(&keys));
+                Failure::new(Code::ConfigConflict, what)
+                    .at(format!("{path}:{line}"))
+                    .because("Nobody knows which of the two is meant.")
+                    .fix("Remove one of them.")
             }
             Trouble::Strange => Failure::new(
                 Code::FileUnwritable,

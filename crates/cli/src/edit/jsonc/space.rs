@@ -1,5 +1,7 @@
 //! What stands between the values: blanks, commas and comments.
 
+use std::ops::Range;
+
 /// What stands around or behind a value, on its line.
 pub(super) struct Around {
     /// Where the comma is, if there is one.
@@ -40,10 +42,10 @@ impl Around {
     }
 }
 
-/// The comments on lines of their own right above `start`, and where the first begins; `floor` is the end of what
-/// belongs to others.
-pub(super) fn comments_above(text: &str, floor: usize, start: usize) -> (usize, Vec<String>) {
-    let (mut first, mut comments) = (start, Vec::new());
+/// Where the first of the comments on lines of their own right above `start` begins; `floor` is the end of what belongs
+/// to others.
+pub(super) fn comments_above(text: &str, floor: usize, start: usize) -> usize {
+    let mut first = start;
     for piece in pieces(text, floor, start).iter().rev().filter(|piece| piece.kind == Kind::Comment) {
         let between = &text[piece.end..first];
         let own_line = text[..piece.start].trim_end_matches([' ', '\t']).ends_with('\n');
@@ -51,9 +53,43 @@ pub(super) fn comments_above(text: &str, floor: usize, start: usize) -> (usize, 
             break;
         }
         first = piece.start;
-        comments.insert(0, text[piece.start..piece.end].to_owned());
     }
-    (first, comments)
+    first
+}
+
+/// All comments of a text that begin in this range.
+pub(super) fn comments(text: &str, range: &Range<usize>) -> Vec<String> {
+    let (mut at, mut comments) = (0, Vec::new());
+    while let Some(start) = text[at..range.end].find(['"', '/']).map(|found| found + at) {
+        let rest = &text[start..];
+        at = start
+            + if rest.starts_with('"') {
+                end_of_string(rest)
+            } else if rest.starts_with("//") {
+                rest.find(['\n', '\r']).unwrap_or(rest.len())
+            } else {
+                rest[2..].find("*/").map_or(rest.len(), |end| end + 4)
+            };
+        if start >= range.start && !rest.starts_with('"') {
+            comments.push(text[start..at].to_owned());
+        }
+        if at >= range.end {
+            break;
+        }
+    }
+    comments
+}
+
+/// The length of the string that a text begins with.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            b'"' if !is_escaped => return at + 1,
+            byte => is_escaped = byte == b'\\' && !is_escaped,
+        }
+    }
+    text.len()
 }
 
 /// Whether a comment ends with the line of a value, or of a part of one: what somebody has commented out.
@@ -62,12 +98,12 @@ fn is_code(comment: &str) -> bool {
     last.trim_start_matches(['/', '*', ' ', '\t']).starts_with(['"', '{', '}', '[', ']'])
 }
 
-/// Whether the line above ends with a comment, and this place begins its own.
-pub(super) fn has_comment_above(text: &str, start: usize) -> bool {
-    let above = text[..start].trim_end_matches([' ', '\t']);
-    let Some(above) = above.strip_suffix('\n').filter(|_| begins_line(text, start)) else { return false };
+/// The end of the comment on the line above, if this place begins its own.
+pub(super) fn comment_above(text: &str, start: usize) -> Option<&str> {
+    let above = text[..start].trim_end_matches([' ', '\t']).strip_suffix('\n').filter(|_| begins_line(text, start))?;
     let line = above.trim_end().lines().last().unwrap_or_default().trim_start();
-    above.len() - above.trim_end_matches(['\n', '\r']).len() <= 1 && (line.starts_with("//") || line.ends_with("*/"))
+    let is_right_above = above.len() - above.trim_end_matches(['\n', '\r']).len() <= 1;
+    (is_right_above && (line.starts_with("//") || line.ends_with("*/"))).then_some(line)
 }
 
 /// Where the blanks before `start` begin.

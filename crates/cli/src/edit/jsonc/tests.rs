@@ -147,7 +147,7 @@ fn an_entry_that_is_there_is_replaced_in_its_place() {
 fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     let text = "{\n  \"mcp\": {\n    // all of them\n    \"a\": 1, // of a\n\n    // not of b\n\n    // of b\n    /* and\n       so on */\n    \"b\": 2, // b\n    // of c\n    \"c\": 3\n    // the end\n  }\n}\n";
     let (left, comments) = without(text, "b");
-    assert_eq!(comments, ["// of b", "/* and\n       so on */"]);
+    assert_eq!(comments, ["// of b", "/* and\n       so on */", "// b"]);
     insta::assert_snapshot!(left, @r#"
     {
       "mcp": {
@@ -162,7 +162,7 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     }
     "#);
     let (left, comments) = without(&left, "a");
-    assert_eq!(comments, [""; 0]);
+    assert_eq!(comments, ["// of a"]);
     assert!(left.contains("// all of them") && !left.contains("// of a"), "{left}");
     let (left, comments) = without(&left, "c");
     assert_eq!((left.contains("// of c"), left.contains("// the end"), comments), (true, true, vec![]), "{left}");
@@ -241,5 +241,21 @@ fn nothing_is_lost_in_texts_of_any_shape() {
             left.remove(&["mcp", &name]).unwrap_or_else(|trouble| panic!("{before:?}: {name}: {trouble:?}"));
             assert!(left.get(&["mcp", &name]).is_none());
         }
+    }
+}
+
+#[test]
+fn halves_of_surrogate_pairs_elsewhere_do_not_hinder() {
+    for cut in [r"\ud83d", r"\uDE00 x", r"\ud83d\ud83d\ude00", r"\\\ud83d", r"\ud83d\n", r"\ud83d\\"] {
+        let text = format!("{{\"history\":[\"{cut}\"],\"mcp\":{{}}}}");
+        let after = added(&text);
+        assert!(after.starts_with(&format!("{{\"history\":[\"{cut}\"],\"mcp\":{{\"new\"")), "{after}");
+        assert_eq!(without(&after, "new").0, text);
+    }
+    // What is no escape is none, and pairs are what they were.
+    let value = |text: &str| Jsonc::parse(text).unwrap().get(&["a"]);
+    assert_eq!(value(r#"{"a":"\\ud83d \ud83d\ude00"}"#), Some("\\ud83d \u{1f600}".into()));
+    for text in [r#"{"a":"\ud83"}"#, r#"{"a":"\ud83""#, r#"{"a":"\"#, r#"{"a":"\u+83d"}"#] {
+        assert!(matches!(Jsonc::parse(text), Err(Trouble::Syntax { .. })), "{text}");
     }
 }

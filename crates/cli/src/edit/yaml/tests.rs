@@ -322,7 +322,7 @@ fn every_text_is_read_as_it_was_meant() {
 fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     let text = "m:\n  # all of them\n  a: 1 # of a\n\n  # not of b\n\n  # off: 1\n  # of b\n  # and so on\n  b: # b\n    x: 1\n    # in b\n  # of c\n  c: 3\n  # the end\nz: 1\n";
     let (left, comments) = without(text, &["m", "b"]);
-    assert_eq!(comments, ["# of b", "# and so on", "# in b"]);
+    assert_eq!(comments, ["# of b", "# and so on", "# b", "# in b"]);
     insta::assert_snapshot!(left, @r#"
     m:
       # all of them
@@ -337,7 +337,7 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
     z: 1
     "#);
     let (left, comments) = without(&left, &["m", "a"]);
-    assert_eq!(comments, [""; 0]);
+    assert_eq!(comments, ["# of a"]);
     let (left, comments) = without(&left, &["m", "c"]);
     assert_eq!(comments, [""; 0]);
     insta::assert_snapshot!(left, @r#"
@@ -359,3 +359,27 @@ fn comments_go_with_what_they_stand_above_unless_it_is_the_first() {
 
 mod refused;
 mod shapes;
+
+#[test]
+fn comments_in_a_map_that_was_empty_are_not_of_what_is_put_into_it() {
+    for there in ["m: {}", "m: null # c", "m: ~", "m:"] {
+        for comment in ["  # mine", "      # mine, deep", "  # one\n\n    # two"] {
+            for rest in ["", "z: 1\n"] {
+                let text = format!("{there}\n{comment}\n{rest}");
+                let after = added(&text);
+                assert!(after.contains(&format!("{comment}\n  new:")), "{text}{after}");
+                let (left, comments) = without(&after, PATH);
+                assert!(left.contains(comment) && comments.is_empty(), "{after}{left}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_number_and_its_text_are_two_keys() {
+    let text = "x:\n  1: a\n  \"1\": b\nm: {}\n";
+    assert_eq!(without(&added(text), PATH).0, text);
+    let mut document = Yaml::parse(text).unwrap();
+    assert_eq!(document.set(&["x", "1"], &entry()), Err(Trouble::Strange));
+    assert!(matches!(Yaml::parse("x: {1: a, 1: b}\n"), Err(Trouble::Syntax { .. })));
+}

@@ -132,7 +132,12 @@ impl Node {
         if self.anchored || self.tagged || entries.iter().any(|entry| entry.name == "<<") {
             return Err(Trouble::Strange);
         }
-        Ok(entries.iter().find(|entry| entry.name == name))
+        let mut named = entries.iter().filter(|entry| entry.name == name);
+        match (named.next(), named.next()) {
+            // The number and the text, as in `1` and `"1"`.
+            (_, Some(_)) => Err(Trouble::Strange),
+            (found, None) => Ok(found),
+        }
     }
 
     /// The same value for comparison.
@@ -212,7 +217,8 @@ impl<'a> Reader<'a> {
                     }
                     let key = self.node(event, range, from)?;
                     let entry = self.entry(key)?;
-                    if !names.insert(entry.name.clone()) {
+                    let is_text = matches!(&entry.key.kind, Kind::Scalar { json, .. } if json.is_string());
+                    if !names.insert((entry.name.clone(), is_text)) {
                         return Err(syntax(
                             lines::number(self.text, entry.key.start),
                             "There is a key twice in a map.",

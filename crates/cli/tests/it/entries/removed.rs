@@ -20,8 +20,9 @@ async fn an_entry_goes_with_its_comments_and_leaves_a_backup() {
     let told = stage.run(["remove", "two"], "").await.succeeded();
     assert_snapshot!(stage.without_chance(&told), @r#"
     Removed two from [home]/.config/mcp-mtls/config.jsonc.
-    The comments right above it went with it:
+    These comments went with it:
       // the second
+      // with a word
     What the file was before is in [home]/.config/mcp-mtls/config.jsonc.mcp-mtls-backup.
     "#);
     assert_eq!(stage.text(), "{\n  \"mcp\": {\n    \"one\": { \"url\": \"https://one.example/mcp\" }\n  }\n}\n");

@@ -170,7 +170,8 @@ fn an_entry_is_changed_as_a_whole_or_not_at_all() {
     let there = r#"{"mcpServers":{"corp":{"command":"/old/mcp-mtls","args":["connect","corp"],"env":"x"}}}"#;
     home.has(".gemini/settings.json", there);
     let refused = home.refused(1, &["install", "gemini"]);
-    assert!(refused.contains("holds no map of keys") && refused.contains("fix: Make it one"), "{refused}");
+    assert!(refused.contains("`mcpServers.corp.env` in the file of Gemini CLI is not a JSON object"), "{refused}");
+    assert!(refused.contains("fix: Write `\"env\": {}`, or remove it."), "{refused}");
     assert_eq!(home.text(".gemini/settings.json"), there);
     home.has(CONFIG, &CORP.replace("\"corp\"", "\"two\": { \"url\": \"https://two.example/mcp\" }, \"corp\""));
     assert_eq!(home.run(&["install", "gemini"]).status, 1);
@@ -228,4 +229,26 @@ fn what_cannot_be_changed_is_shown_to_be_copied() {
         (home.text(".hermes/config.yaml"), home.files()),
         (there.to_owned(), vec![".hermes/config.yaml".to_owned()])
     );
+}
+
+#[test]
+fn a_map_of_servers_that_is_none_is_told_as_what_it_is() {
+    let home = Home::new();
+    let file = ".config/opencode/opencode.jsonc";
+    for (there, why) in [
+        (r#"{"mcp":null}"#, "fix: Write `\"mcp\": {}`, or remove it."),
+        (r#"{"mcp":[]}"#, "`mcp` in the file of opencode is not a JSON object"),
+        (r#"{"mcp":{"a":1},"mcp":1}"#, "`mcp` is twice in the file of opencode"),
+        (r#"{"mcp":{"a":1},"mcp":{}}"#, "fix: Remove one of them."),
+        ("{\n  \"a\": b }", "opencode.jsonc:2 why: Unexpected word, in column 8."),
+    ] {
+        home.has(file, there);
+        let refused = home.refused(1, &["install", "opencode"]);
+        assert!(refused.contains(why), "{there}: {refused}");
+        assert_eq!(home.text(file), there);
+    }
+    // JSON.stringify writes half of an emoji so.
+    home.has(file, r#"{"history":["\ud83d"]}"#);
+    home.told(&["install", "opencode"]);
+    assert!(home.text(file).starts_with(r#"{"history":["\ud83d"],"mcp":{"corp":"#), "{}", home.text(file));
 }

@@ -67,7 +67,7 @@ fn nothing_is_lost_in_texts_of_any_shape() {
             let path: Vec<_> = ["m"].into_iter().chain(name[..=dice.roll(3)].iter().map(String::as_str)).collect();
             let before = left.text().to_owned();
             let value = [entry(), Value::Bool(true), Value::List(vec![Value::text("a")])][dice.roll(3)].clone();
-            let done = if dice.roll(2) == 0 { left.remove(&path).map(|_| ()) } else { left.set(&path, &value) };
+            let done = if dice.roll(2) == 0 { left.remove(&path).map(drop) } else { left.set(&path, &value).map(drop) };
             assert!(
                 !matches!(done, Err(Trouble::Strange | Trouble::Syntax { .. })),
                 "{before:?}: {path:?} {value:?} {done:?}"
