@@ -35,7 +35,7 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
     let stays = commented.is_some_and(|above| !comments.iter().any(|comment| comment.ends_with(&above)));
     let backup = configuration.target.replace(configuration.document.text())?;
     let file = configuration.target.path();
-    let hosts = hosts::that_start(&args.name);
+    let hosts = hosts::that_start(&args.name, file);
     if args.json {
         render::json(&json!({
             "name": args.name,

@@ -7,8 +7,8 @@ use mcp_mtls_core::error::{Code, Failure, Result, printable};
 
 use crate::edit::Format;
 
-/// The lines of this value, as they are written where nothing else is.
-pub(super) fn come(format: Format, path: &[&str], value: &Value) -> Result<Vec<String>> {
+/// The lines of this value, as they are written where nothing else is. Of the keys to it, so many are there already.
+pub(super) fn come(format: Format, path: &[&str], there: usize, value: &Value) -> Result<Vec<String>> {
     let text = alone(format, path, value)?;
     // The braces around a file are no change.
     let inner = text.trim_end().strip_prefix("{\n").and_then(|text| text.strip_suffix("\n}"));
@@ -16,7 +16,15 @@ pub(super) fn come(format: Format, path: &[&str], value: &Value) -> Result<Vec<S
         || text.lines().map(printable).collect(),
         |inner| inner.lines().map(|line| printable(line.strip_prefix("  ").unwrap_or(line))).collect::<Vec<_>>(),
     );
-    Ok(lines.into_iter().map(|line| format!("+ {line}")).collect())
+    // Where each key has a line, and a brace at the end; tables have all of them in one.
+    let (open, close) = match format {
+        Format::Jsonc => (there, there),
+        Format::Yaml => (there, 0),
+        Format::Toml => (0, 0),
+    };
+    let new = open..lines.len().saturating_sub(close);
+    let told = |(at, line)| format!("{} {line}", if new.contains(&at) { '+' } else { ' ' });
+    Ok(lines.into_iter().enumerate().map(told).collect())
 }
 
 /// How many lines are not what they were, if there are any.
@@ -31,7 +39,15 @@ pub(super) fn gone(before: &str, after: &str) -> Option<String> {
 }
 
 pub(super) fn lines(count: usize) -> String {
-    if count == 1 { "1 line".to_owned() } else { format!("{count} lines") }
+    counted(count, "line")
+}
+
+pub(super) fn comments(count: usize) -> String {
+    counted(count, "comment")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A text with nothing but this value.
@@ -54,8 +70,11 @@ mod tests {
             (Format::Toml, &["+ [m.corp]", "+ command = \"x\""]),
             (Format::Yaml, &["+ m:", "+   corp:", "+     command: x"]),
         ] {
-            assert_eq!(come(format, &["m", "corp"], &value).unwrap(), lines, "{format:?}");
+            assert_eq!(come(format, &["m", "corp"], 0, &value).unwrap(), lines, "{format:?}");
         }
+        let there = come(Format::Jsonc, &["m", "corp"], 1, &value).unwrap();
+        assert_eq!(there, ["  \"m\": {", "+   \"corp\": {", "+     \"command\": \"x\"", "+   }", "  }"]);
+        assert_eq!(come(Format::Yaml, &["m", "corp"], 1, &value).unwrap(), ["  m:", "+   corp:", "+     command: x"]);
         assert_eq!(gone("a\nb\nb\nc\n", "b\nc\nd\n").as_deref(), Some("- (2 lines)"));
         assert_eq!(gone("a b", "a c").as_deref(), Some("- (1 line)"));
         assert_eq!(gone("a\nb\n", "a\nx\nb\n"), None);

@@ -1,16 +1,18 @@
 //! The files of a host, opened, and what is in them.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
 use mcp_mtls_core::config::Value;
 use mcp_mtls_core::error::{Code, Failure, Result, plain as words};
 use serde_json::Value as Json;
+use zeroize::Zeroizing;
 
 use super::change;
 use super::host::Host;
 use super::place::Surroundings;
-use super::shape::{Found, Run};
-use crate::edit::write::Target;
+use super::shape::Found;
+use crate::edit::write::{Backup, Target};
 use crate::edit::{Document, Format, Trouble};
 
 /// Whose file it is.
@@ -26,26 +28,65 @@ pub(super) struct Opened {
     pub(super) target: Target,
     pub(super) document: Box<dyn Document>,
     pub(super) changed: bool,
+    /// How many comments went with what was changed.
+    pub(super) comments: usize,
+    /// Whether there was an entry of ours in it.
+    has_ours: bool,
     /// Where the old text is, after the new one was written.
-    pub(super) backup: Option<PathBuf>,
+    pub(super) backup: Option<Backup>,
+}
+
+/// A file in between.
+pub(super) struct State {
+    text: Zeroizing<String>,
+    changed: bool,
+    pub(super) comments: usize,
 }
 
 impl Opened {
     fn read(target: Target, format: Format, host: &Host) -> Result<Self> {
         let document = format.parse(target.text()?).map_err(|trouble| host.trouble(trouble, &target))?;
-        Ok(Self { target, document, changed: false, backup: None })
+        let mut file = Self { target, document, changed: false, comments: 0, has_ours: false, backup: None };
+        file.has_ours = !host.ours(&file).is_empty();
+        Ok(file)
+    }
+
+    /// Writes what has changed.
+    pub(super) fn write(&mut self) -> Result<()> {
+        let text = self.document.text();
+        self.backup = if self.has_ours {
+            self.target.replace_again(text)?
+        } else {
+            self.target.replace(text)?.map(|path| Backup { path, is_new: true })
+        };
+        Ok(())
+    }
+
+    /// How many of these keys are there.
+    pub(super) fn depth(&self, path: &[&str]) -> usize {
+        (1..=path.len()).take_while(|depth| self.document.get(&path[..*depth]).is_some()).count()
+    }
+
+    /// Whether nobody is to change it.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.target.path().metadata().is_ok_and(|there| there.is_file() && there.permissions().readonly())
     }
 
     pub(super) fn set(&mut self, host: &Host, path: &[&str], value: &Value) -> Result<()> {
-        self.document.set(path, value).map_err(|trouble| host.trouble(trouble, &self.target))?;
+        let comments = self.document.set(path, value).map_err(|trouble| host.trouble(trouble, &self.target))?;
+        self.comments += comments.len();
         self.changed = true;
         Ok(())
     }
 
-    /// Goes back to this text.
-    pub(super) fn restore(&mut self, host: &Host, text: &str, changed: bool) -> Result<()> {
-        self.document = host.format.parse(text).map_err(|trouble| host.trouble(trouble, &self.target))?;
-        self.changed = changed;
+    /// What it is now, to go back to.
+    pub(super) fn state(&self) -> State {
+        State { text: Zeroizing::new(self.document.text().to_owned()), changed: self.changed, comments: self.comments }
+    }
+
+    pub(super) fn restore(&mut self, host: &Host, state: &State) -> Result<()> {
+        self.document = host.format.parse(&state.text).map_err(|trouble| host.trouble(trouble, &self.target))?;
+        (self.changed, self.comments) = (state.changed, state.comments);
         Ok(())
     }
 
@@ -53,13 +94,28 @@ impl Opened {
         let lines = |text: &str| text.lines().count();
         let before = lines(self.document.text());
         let comments = self.document.remove(path).map_err(|trouble| host.trouble(trouble, &self.target))?;
+        self.comments += comments.map_or(0, |comments| comments.len());
         self.changed = true;
+        self.remove_emptied(host, path)?;
         let gone = before.saturating_sub(lines(self.document.text()));
         let name = words(path.last().unwrap_or(&""));
         let gone = if gone == 0 { "part of a line".to_owned() } else { change::lines(gone) };
-        let mut told = vec![format!("- {name} ({gone})")];
-        told.extend(comments.into_iter().flatten().map(|_| "- (a comment above it)".to_owned()));
-        Ok(told)
+        Ok(vec![format!("- {name} ({gone})")])
+    }
+
+    /// Removes the maps on the way in which nothing is left, not even a comment.
+    fn remove_emptied(&mut self, host: &Host, path: &[&str]) -> Result<()> {
+        for depth in (1..path.len()).rev() {
+            let keys = &path[..depth];
+            if self.document.get(keys) != Some(Json::Object(serde_json::Map::new())) {
+                break;
+            }
+            let before = self.state();
+            if !matches!(self.document.remove(keys), Ok(Some(comments)) if comments.is_empty()) {
+                return self.restore(host, &before);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn told(&self) -> String {
@@ -92,19 +148,21 @@ impl Host {
         }
     }
 
-    /// The names of our entries in a file.
-    pub(super) fn ours(&self, file: &Opened) -> Vec<String> {
-        self.named(file, Found::is_ours)
+    /// Our entries in a file, and the configuration file that each names.
+    pub(super) fn ours(&self, file: &Opened) -> Vec<(String, Option<String>)> {
+        let named = |(name, entry): (String, Json)| {
+            let found = self.found(&entry);
+            let config = found.ours(&name)?.config.map(str::to_owned);
+            Some((name, config))
+        };
+        self.entries(file).into_iter().filter_map(named).collect()
     }
 
     /// The names of entries that start this program, and that somebody has written in a way of her own.
     pub(super) fn theirs(&self, file: &Opened) -> Vec<String> {
-        self.named(file, |found, name| found.is_started() && !found.is_ours(name))
-    }
-
-    fn named(&self, file: &Opened, fits: impl Fn(&Found, &str) -> bool) -> Vec<String> {
+        let fits = |name: &str, found: Found| found.is_started() && found.ours(name).is_none();
         let entries = self.entries(file).into_iter();
-        entries.filter(|(name, entry)| fits(&self.found(entry), name)).map(|(name, _)| name).collect()
+        entries.filter(|(name, entry)| fits(name, self.found(entry))).map(|(name, _)| name).collect()
     }
 
     pub(super) fn told(&self, file: &Opened, name: &str) -> String {
@@ -114,13 +172,17 @@ impl Host {
         format!("{}, {}.{}", file.told(), self.keys.join("."), words(name))
     }
 
-    pub(super) fn taken(&self, file: &Opened, run: &Run) -> Failure {
-        let what = format!("{} has an entry `{}` already that is not of mcp-mtls", self.title, words(&run.name));
-        let failure = Failure::new(Code::ConfigConflict, what).at(self.told(file, &run.name));
-        let Some(found) = self.entry(file, &run.name).map(|entry| self.found(&entry)) else { return failure };
+    /// Why an entry of this name, for the server of this URL, is not put there.
+    pub(super) fn taken(&self, file: &Opened, name: &str, own: Option<&str>) -> Failure {
+        let what = format!("{} has an entry `{}` already that is not of mcp-mtls", self.title, words(name));
+        let failure = Failure::new(Code::ConfigConflict, what).at(self.told(file, name));
+        let Some(entry) = self.entry(file, name) else { return failure };
+        let found = self.found(&entry);
         match found.url {
+            Some(_) if self.id == OPENCODE && entry.get("tls").is_some() => failure
+                .because("It has `tls`: the plugin connects to it with that certificate, and needs no other entry."),
             None if found.is_started() => failure.because("It starts mcp-mtls, but not as `install` would write it."),
-            Some(url) if run.url.as_ref() == Some(&url) && !found.is_started() => {
+            Some(url) if own == Some(url.as_str()) && !found.is_started() => {
                 failure.because("It is the same server, to which the host connects by itself, without the certificate.")
             }
             Some(_) if found.is_started() => failure.because("It has both a command and a URL."),
@@ -237,6 +299,30 @@ impl Host {
     }
 }
 
+/// The host that has a plugin of ours.
+const OPENCODE: &str = "opencode";
+
+/// Refuses a file that is not in the folder of the project: whoever has written the project has no say outside of it.
+fn stays_within(folder: &Path, target: &Target) -> Result<()> {
+    let real = target.real();
+    // A part of the path that is not there yet is no link, but may go back over one.
+    let there = real.ancestors().find(|there| there.symlink_metadata().is_ok());
+    let resolved = there.and_then(|there| Some((there, fs::canonicalize(there).ok()?)));
+    let is_within = resolved.is_some_and(|(there, resolved)| {
+        let mut rest = real.strip_prefix(there).into_iter().flat_map(Path::components);
+        rest.all(|part| matches!(part, Component::Normal(_)))
+            && fs::canonicalize(folder).is_ok_and(|folder| resolved.starts_with(folder))
+    });
+    if is_within {
+        return Ok(());
+    }
+    Err(Failure::new(Code::FileUnwritable, "The file of the project is a link that leads out of it")
+        .at(target.path().display().to_string())
+        .because(format!("It leads to {}.", words(&real.display().to_string())))
+        .because("Whoever wrote the project must not choose which of your files is changed; nothing was.")
+        .fix("Put a file in its place, or leave out --project."))
+}
+
 pub(super) fn open(host: &Host, scope: &Scope, around: &Surroundings) -> Result<Vec<Opened>> {
     let Some((paths, new)) = host.files(scope, around)? else { return Ok(Vec::new()) };
     let read = |path: &PathBuf| {
@@ -247,6 +333,9 @@ pub(super) fn open(host: &Host, scope: &Scope, around: &Surroundings) -> Result<
     targets.retain(Target::exists);
     if targets.is_empty() {
         targets.push(Target::of_host(&new)?);
+    }
+    if let Scope::Project(folder) = scope {
+        targets.iter().try_for_each(|target| stays_within(folder, target))?;
     }
     targets.into_iter().map(|target| Opened::read(target, host.format, host)).collect()
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use mcp_mtls_core::config::{self, Entry, Origin};
 use mcp_mtls_core::error::{Code, Failure, Result};
 
-use super::file::Scope;
+use super::file::{Scope, open};
 use super::host::Host;
 use super::place::Surroundings;
 use super::plan::{Outcome, Plan, Theirs, What};
@@ -34,23 +34,26 @@ pub(crate) struct InstallArgs {
     list: bool,
 
     /// Configuration file to take the entries from, instead of the user's and the machine's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
     config: Option<PathBuf>,
 
     /// Write the file of the project in DIR instead of yours; in the current folder, if DIR is left out.
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
+    #[arg(
+        long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".",
+        conflicts_with = "list"
+    )]
     project: Option<PathBuf>,
 
     /// Replace entries of these names that are not of mcp-mtls.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list")]
     force: bool,
 
     /// Show what would change, and write nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list")]
     dry_run: bool,
 
     /// With `auto`: do not ask.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list")]
     yes: bool,
 
     /// Answer in JSON.
@@ -151,12 +154,13 @@ pub(crate) fn install(args: &InstallArgs) -> Result<ExitCode> {
             what: What::Failed(failure.clone()),
             file: 0,
             lines: Vec::new(),
+            comments: 0,
         }));
     }
     if auto && !args.dry_run && plans.iter().any(Plan::changes) {
         agree(&plans, args.yes)?;
     }
-    finished(plans, args.dry_run).answered(args.json)
+    finished(plans, args.dry_run, &scope, &around, &runs).answered(args.json)
 }
 
 /// The hosts that are on this machine.
@@ -170,7 +174,8 @@ pub(crate) fn added(hosts: &Chosen, name: &str, file: &Path) -> Result<Installed
     let around = Surroundings::here();
     let (runs, _) = runs(&[name.to_owned()], Some(file), &around)?;
     let _turn = turn::wait();
-    Ok(finished(planned(hosts, &Scope::User, &around, &runs, Theirs::StaysAfterAdd, false), false))
+    let plans = planned(hosts, &Scope::User, &around, &runs, Theirs::StaysAfterAdd, false);
+    Ok(finished(plans, false, &Scope::User, &around, &runs))
 }
 
 /// Whether these hosts can have an entry of this name in this file at all, before there is one.
@@ -180,7 +185,16 @@ pub(crate) fn check(hosts: &Chosen, name: &str, file: &Path) -> Result<()> {
     program::usable(file, "The path of the configuration file")?;
     for host in &hosts.0 {
         host.check_name(name)?;
-        host.file(&Scope::User, &around)?;
+        if !host.is_written {
+            host.file(&Scope::User, &around)?;
+            continue;
+        }
+        for file in &open(host, &Scope::User, &around)? {
+            if host.entry(file, name).is_some_and(|entry| host.found(&entry).ours(name).is_none()) {
+                let taken = host.taken(file, name, None).because("Nothing was written.");
+                return Err(taken.fix(format!("Give yours another name, or remove that of {}.", host.title)));
+            }
+        }
     }
     Ok(())
 }
@@ -191,7 +205,7 @@ pub(crate) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
     let scope = scope(args.project.as_deref())?;
     let _turn = if args.dry_run { None } else { turn::wait() };
     let plans = hosts.0.iter().map(|host| Plan::uninstall(host, &scope, &around, &args.name)).collect();
-    finished(plans, args.dry_run).answered(args.json)
+    finished(plans, args.dry_run, &scope, &around, &[]).answered(args.json)
 }
 
 fn planned(
@@ -218,10 +232,12 @@ fn planned(
     plans
 }
 
-fn finished(mut plans: Vec<Plan>, dry: bool) -> Installed {
-    plans.iter_mut().for_each(Plan::warn);
-    if !dry {
-        plans.iter_mut().for_each(Plan::write);
+fn finished(mut plans: Vec<Plan>, dry: bool, scope: &Scope, around: &Surroundings, runs: &[Run]) -> Installed {
+    for plan in plans.iter_mut().filter(|_| !dry) {
+        plan.write();
+        if let Err(failure) = plan.show(scope, around, runs) {
+            plan.failure = Some(failure);
+        }
     }
     Installed { plans, dry }
 }

@@ -53,6 +53,10 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn unknown(name: &str) -> Failure {
+    if name.eq_ignore_ascii_case("auto") {
+        return Failure::new(Code::UsageInvalid, "`auto` stands alone, and for `mcp-mtls install` only")
+            .fix("Name the hosts: `mcp-mtls install --list` tells which are here.");
+    }
     let failure = Failure::new(Code::UsageInvalid, format!("There is no host `{}`", plain(name)));
     let names = HOSTS.iter().flat_map(|host| host.aliases.iter().map(|alias| (true, *alias)).chain([(false, host.id)]));
     // Of two that are as near, the name and not the alias.

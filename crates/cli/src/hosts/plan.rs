@@ -44,6 +44,8 @@ pub(super) struct Outcome {
     pub(super) file: usize,
     /// What changes in it.
     pub(super) lines: Vec<String>,
+    /// How many comments go with that.
+    pub(super) comments: usize,
 }
 
 pub(super) enum What {
@@ -92,22 +94,58 @@ impl Plan {
             return Ok(());
         }
         self.files = open(host, scope, around)?;
-        let mut by_hand = Vec::new();
         for run in runs {
-            let file = self.file_of(&run.name);
-            let before = self.files.get(file).map(|file| (file.document.text().to_owned(), file.changed));
-            let done = self.put(file, run, theirs);
-            if let (Err(failure), Some(file), Some((text, changed))) = (&done, self.files.get_mut(file), before) {
-                // One half of an entry is no entry.
-                file.restore(host, &text, changed)?;
-                by_hand.extend((failure.code() == Code::FileUnwritable).then_some(run));
+            let at = self.file_of(&run.name);
+            let before = self.files.get(at).map(Opened::state);
+            let mut outcome = Outcome::of(&run.name, at, self.put(at, run, theirs));
+            if let (Some(file), Some(before)) = (self.files.get_mut(at), before) {
+                match &outcome.what {
+                    // One half of an entry is no entry.
+                    What::Failed(_) => file.restore(host, &before)?,
+                    _ => outcome.tell_comments(file.comments - before.comments),
+                }
             }
-            self.entries.push(Outcome::of(&run.name, file, done));
+            self.entries.push(outcome);
         }
+        self.guard(if theirs == Theirs::IsReplaced { None } else { Some("Make it writable, or add --force.") });
+        self.show(scope, around, runs)
+    }
+
+    /// Shows what could not be written, to be put there by hand.
+    pub(super) fn show(&mut self, scope: &Scope, around: &Surroundings, runs: &[Run]) -> Result<()> {
+        let unwritable =
+            |entry: &&Outcome| matches!(&entry.what, What::Failed(failure) if failure.code() == Code::FileUnwritable);
+        let names: Vec<_> = self.entries.iter().filter(unwritable).map(|entry| entry.name.as_str()).collect();
+        let by_hand: Vec<_> = runs.iter().filter(|run| names.contains(&run.name.as_str())).collect();
         if !by_hand.is_empty() {
-            self.snippet = Some(snippet(host, scope, around, &by_hand)?);
+            self.snippet = Some(snippet(self.host, scope, around, &by_hand)?);
         }
         Ok(())
+    }
+
+    /// Keeps files that are read-only from being replaced, for which the mode of a file is no hindrance; with a word instead,
+    /// if there is no remedy to be told.
+    fn guard(&mut self, fix: Option<&str>) {
+        for at in 0..self.files.len() {
+            let file = &mut self.files[at];
+            if !file.changed || !file.is_read_only() {
+                continue;
+            }
+            let Some(fix) = fix else {
+                self.notes.push(format!("{} is read-only, and stays so", file.told()));
+                continue;
+            };
+            file.changed = false;
+            let what = format!("The file of {} is read-only, and was not changed", self.host.title);
+            let failure = Failure::new(Code::FileUnwritable, what).at(file.told());
+            self.fail(at, &failure.because("Somebody, or the program that makes it, wants it so.").fix(fix));
+        }
+    }
+
+    /// All that was to change in a file does not.
+    fn fail(&mut self, at: usize, failure: &Failure) {
+        let own = self.entries.iter_mut().filter(|entry| entry.file == at && entry.changes());
+        own.for_each(|entry| entry.what = What::Failed(failure.clone()));
     }
 
     /// The file in which the entry is, or would be: what is read last counts.
@@ -121,10 +159,12 @@ impl Plan {
         host.check_name(&run.name)?;
         let mut others = self.files.iter().enumerate().filter(|(other, _)| *other != at);
         // Hosts with several files merge what they find.
-        let is_theirs = |entry: serde_json::Value| !host.found(&entry).is_ours(&run.name);
+        let is_theirs = |entry: serde_json::Value| host.found(&entry).ours(&run.name).is_none();
         let other = others.find(|(_, file)| host.entry(file, &run.name).is_some_and(is_theirs));
         if let Some((_, other)) = other {
-            return Err(host.taken(other, run).fix("Remove one of the two: the host would mix them."));
+            return Err(host
+                .taken(other, &run.name, run.url.as_deref())
+                .fix("Remove one of the two: the host would mix them."));
         }
         let Some(file) = self.files.get_mut(at) else { return Err(Failure::new(Code::SystemFailed, "No file")) };
         let found = host.entry(file, &run.name);
@@ -132,20 +172,22 @@ impl Plan {
         let seen = found.as_ref().map(|entry| host.found(entry));
         let (Some(entry), Some(seen)) = (found, seen) else {
             let value = whole(host.pieces(run, None)?);
+            let there = file.depth(&path);
             file.set(host, &path, &value)?;
-            return Ok((What::Add, change::come(host.format, &path, &value)?));
+            return Ok((What::Add, change::come(host.format, &path, there, &value)?));
         };
-        if !seen.is_ours(&run.name) {
+        let Some(ours) = seen.ours(&run.name) else {
             if theirs != Theirs::IsReplaced {
-                return Err(host.taken(file, run).fix(theirs.instead(host, run)));
+                let failure = host.taken(file, &run.name, run.url.as_deref());
+                return Err(failure.fix(theirs.instead(host, run)));
             }
             let value = whole(host.pieces(run, None)?);
             file.set(host, &path, &value)?;
             // What stood there may hold secrets of others.
             let mut lines = vec![format!("- (what stood there as {})", words(&run.name))];
-            lines.extend(change::come(host.format, &path, &value)?);
+            lines.extend(change::come(host.format, &path, host.keys.len(), &value)?);
             return Ok((What::Replace, lines));
-        }
+        };
         let before = file.document.text().to_owned();
         let mut new = Vec::new();
         for mut piece in host.pieces(run, Some(&entry))? {
@@ -168,9 +210,9 @@ impl Plan {
         }
         let mut lines: Vec<_> = change::gone(&before, file.document.text()).into_iter().collect();
         if !new.is_empty() {
-            lines.extend(change::come(host.format, &path, &whole(new))?);
+            lines.extend(change::come(host.format, &path, path.len(), &whole(new))?);
         }
-        if let Some(config) = seen.config().filter(|config| *config != run.config) {
+        if let Some(config) = ours.config.filter(|config| *config != run.config) {
             let name = words(&run.name);
             self.notes.push(format!("until now {name} of {} was that of {}", host.title, words(config)));
         }
@@ -191,7 +233,7 @@ impl Plan {
         }
         let mut wanted: Vec<(usize, String)> = Vec::new();
         for (at, file) in plan.files.iter().enumerate() {
-            wanted.extend(host.ours(file).into_iter().map(|name| (at, name)));
+            wanted.extend(host.ours(file).into_iter().map(|(name, _)| (at, name)));
             let theirs = host.theirs(file).into_iter().filter(|_| names.is_empty());
             let told = |name: String| {
                 format!("{} starts mcp-mtls, but not as `install` would write it, and stays", words(&name))
@@ -221,9 +263,13 @@ impl Plan {
                 plan.entries.push(Outcome::of(&name, at, Err(failure)));
                 continue;
             }
+            let before = file.comments;
             let done = file.remove(host, &host.path(&name)).map(|lines| (What::Remove, lines));
-            plan.entries.push(Outcome::of(&name, at, done));
+            let mut outcome = Outcome::of(&name, at, done);
+            outcome.tell_comments(file.comments - before);
+            plan.entries.push(outcome);
         }
+        plan.guard(Some("Make it writable, and try again."));
         plan
     }
 
@@ -248,28 +294,13 @@ impl Plan {
         failure.fix("`mcp-mtls install --list` tells what there is.")
     }
 
-    /// Says which files are read-only: that does not keep them from being replaced.
-    pub(super) fn warn(&mut self) {
-        let changed = self.files.iter().filter(|file| file.changed);
-        let is_read_only = |file: &&Opened| {
-            file.target.path().metadata().is_ok_and(|there| there.is_file() && there.permissions().readonly())
-        };
-        let told = changed.filter(is_read_only).map(|file| format!("{} is read-only, and stays so", file.told()));
-        self.notes.extend(told);
-    }
-
     /// Writes what has changed. A file that cannot be written fails for all its entries, and for nothing else.
     pub(super) fn write(&mut self) {
-        for (at, file) in self.files.iter_mut().enumerate() {
-            if !file.changed {
-                continue;
-            }
-            match file.target.replace(file.document.text()) {
-                Ok(backup) => file.backup = backup,
-                Err(failure) => {
-                    let own = self.entries.iter_mut().filter(|entry| entry.file == at && entry.changes());
-                    own.for_each(|entry| entry.what = What::Failed(failure.clone()));
-                }
+        for at in 0..self.files.len() {
+            if self.files[at].changed
+                && let Err(failure) = self.files[at].write()
+            {
+                self.fail(at, &failure);
             }
         }
     }
@@ -290,7 +321,14 @@ impl Plan {
 impl Outcome {
     fn of(name: &str, file: usize, done: Result<(What, Vec<String>)>) -> Self {
         let (what, lines) = done.unwrap_or_else(|failure| (What::Failed(failure), Vec::new()));
-        Self { name: name.to_owned(), what, file, lines }
+        Self { name: name.to_owned(), what, file, lines, comments: 0 }
+    }
+
+    fn tell_comments(&mut self, count: usize) {
+        self.comments = count;
+        if count > 0 {
+            self.lines.insert(1.min(self.lines.len()), format!("- ({})", change::comments(count)));
+        }
     }
 
     pub(super) fn changes(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_mtls_core::config::{Entry, Value, Variable};
+use mcp_mtls_core::config::{Entry, Started, Value, Variable};
 use mcp_mtls_core::error::{Code, Failure, Result, plain as words};
 use serde_json::Value as Json;
 
@@ -56,6 +56,14 @@ pub(super) struct Found {
     is_remote: bool,
 }
 
+/// What an entry of ours says.
+pub(super) struct Ours<'a> {
+    /// The configuration file that it names.
+    pub(super) config: Option<&'a str>,
+    /// What its user lets `connect` write into a log.
+    pub(super) log: Vec<&'a str>,
+}
+
 impl Run {
     /// The entry of this name in this configuration file.
     pub(super) fn new(name: &str, program: &str, config: &str, entry: &Entry) -> Result<Self> {
@@ -72,7 +80,7 @@ impl Run {
             arguments: ["connect", name, "--config", config].map(str::to_owned).to_vec(),
             config: config.to_owned(),
             variables,
-            starts: !draft.programs.is_empty(),
+            starts: draft.programs.iter().any(is_program),
             timeout: entry.timeout()?,
             url: entry.told_url(),
         })
@@ -93,7 +101,9 @@ impl Host {
         };
         let mut pieces: Vec<_> =
             shape.fixed.iter().map(|(key, value)| piece(&[key], fixed(value), WhenThere::Ours)).collect();
-        let arguments = run.arguments.iter().map(|argument| Value::text(argument));
+        let before = found.map(|entry| self.found(entry));
+        let log = before.as_ref().and_then(|before| before.ours(&run.name)).map(|ours| ours.log).unwrap_or_default();
+        let arguments = run.arguments.iter().map(String::as_str).chain(log).map(Value::text);
         match shape.command {
             Command::Line(key) => {
                 let line = [Value::text(&run.program)].into_iter().chain(arguments).collect();
@@ -187,15 +197,34 @@ impl Host {
 }
 
 impl Found {
-    /// Whether `install` made it under this name, by whatever path this program was called. All else is somebody's own.
-    pub(super) fn is_ours(&self, name: &str) -> bool {
+    /// What it says, if `install` made it under this name, by whatever path this program was called; its user may have let
+    /// it write a log. All else is somebody's own.
+    pub(super) fn ours(&self, name: &str) -> Option<Ours<'_>> {
         let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
-        let entry = match arguments[..] {
-            ["connect", entry] => entry,
-            ["connect", entry, "--config", file] if !file.is_empty() => entry,
-            _ => return false,
-        };
-        self.is_started() && !self.is_remote && entry == name
+        let ["connect", entry, flags @ ..] = arguments.as_slice() else { return None };
+        if !self.is_started() || self.is_remote || *entry != name {
+            return None;
+        }
+        let (mut flags, mut config, mut log) = (flags, None, Vec::new());
+        while let [flag, rest @ ..] = flags {
+            flags = rest;
+            match (flag.split_once('=').unwrap_or((flag, "")), rest) {
+                (("--config", ""), [file, rest @ ..])
+                    if config.is_none() && !flag.ends_with('=') && !file.is_empty() =>
+                {
+                    (config, flags) = (Some(*file), rest);
+                }
+                (("--config", file), _) if config.is_none() && !file.is_empty() => config = Some(file),
+                (("--log-file", ""), [file, rest @ ..]) if !flag.ends_with('=') => {
+                    log.extend([*flag, *file]);
+                    flags = rest;
+                }
+                (("--log-file", file), _) if !file.is_empty() => log.push(*flag),
+                (("--trace" | "--trace-bodies", ""), _) if !flag.ends_with('=') => log.push(*flag),
+                _ => return None,
+            }
+        }
+        Some(Ours { config, log })
     }
 
     /// Whether it starts this program, by whatever path.
@@ -203,11 +232,11 @@ impl Found {
         let name = self.command.as_deref().and_then(|path| path.rsplit(['/', '\\']).next());
         matches!(name, Some("mcp-mtls" | "mcp-mtls.exe"))
     }
+}
 
-    /// The configuration file that an entry of ours names.
-    pub(super) fn config(&self) -> Option<&str> {
-        self.arguments.get(3).map(String::as_str)
-    }
+/// Whether it is run, and not a library that is loaded.
+fn is_program(started: &Started) -> bool {
+    started.is_named && started.setting != "tls.pkcs11Module" && !started.line.expose().starts_with("module-")
 }
 
 /// The pieces as one value.

@@ -3,7 +3,8 @@
 use mcp_mtls_core::error::{plain, printable};
 use serde_json::json;
 
-use super::list::Row;
+use super::change;
+use super::list::{Ours, Row, Standing};
 use super::plan::{Outcome, Plan, Snippet, What};
 use crate::render::{self, Ink, Paint};
 
@@ -28,8 +29,10 @@ fn one(plan: &Plan, dry: bool, paint: Paint) -> String {
         lines.push(render::wrapped(&format!("Nothing of mcp-mtls is in {files}."), 2));
     }
     lines.extend(plan.snippet.iter().map(|snippet| by_hand(plan, snippet)));
-    for file in plan.files.iter().filter_map(|file| file.backup.as_deref()) {
-        lines.push(format!("  What the file was before is in {}.", printable(&file.display().to_string())));
+    for backup in plan.files.iter().filter_map(|file| file.backup.as_ref()) {
+        let what =
+            if backup.is_new { "What the file was before is in" } else { "What it was before mcp-mtls is still in" };
+        lines.push(format!("  {what} {}.", printable(&backup.path.display().to_string())));
     }
     lines.extend(plan.notes.iter().map(|note| render::labelled("note", Ink::Warning, &printable(note), 2, paint)));
     let removed = |entry: &Outcome| matches!(entry.what, What::Remove);
@@ -59,9 +62,16 @@ fn outcome(plan: &Plan, entry: &Outcome, dry: bool, paint: Paint) -> Vec<String>
         (What::Remove, true) => format!("Would remove {name} from {file}:"),
     };
     let mut lines = vec![format!("  {text}")];
+    if !dry && entry.comments > 0 {
+        lines.push(format!("  With that went {}.", change::comments(entry.comments)));
+    }
     if dry {
         lines.extend(entry.lines.iter().map(|line| {
-            let ink = if line.starts_with('-') { Ink::Bad } else { Ink::Good };
+            let ink = match line.as_bytes().first() {
+                Some(b'-') => Ink::Bad,
+                Some(b'+') => Ink::Good,
+                _ => Ink::Faint,
+            };
             format!("    {}", paint.ink(ink, line))
         }));
     }
@@ -123,13 +133,14 @@ pub(super) fn plans_json(plans: &[Plan], dry: bool) -> serde_json::Value {
                 "state": state,
                 "file": file.map(|file| file.target.path()),
                 "change": dry.then_some(&entry.lines),
+                "comments": entry.comments,
                 "failure": failure,
             })
         });
         json!({
             "host": plan.host.id,
             "entries": entries.collect::<Vec<_>>(),
-            "backups": plan.files.iter().filter_map(|file| file.backup.as_ref()).collect::<Vec<_>>(),
+            "backups": plan.files.iter().filter_map(|file| Some(&file.backup.as_ref()?.path)).collect::<Vec<_>>(),
             "snippet": plan.snippet.as_ref().map(|snippet| json!({
                 "file": snippet.file,
                 "keys": plan.host.keys,
@@ -155,8 +166,8 @@ pub(super) fn rows(rows: &[Row], paint: Paint) -> String {
             lines.push(format!("  {}", printable(&file.display().to_string())));
         }
         match &row.entries {
-            Ok(names) if !names.is_empty() => {
-                let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
+            Ok(entries) if !entries.is_empty() => {
+                let names: Vec<_> = entries.iter().map(ours).collect();
                 lines.push(render::labelled("entries", Ink::Good, &names.join(", "), 2, paint));
             }
             Ok(_) => {}
@@ -164,6 +175,15 @@ pub(super) fn rows(rows: &[Row], paint: Paint) -> String {
         }
     }
     lines.join("\n")
+}
+
+fn ours(entry: &Ours) -> String {
+    let name = plain(&entry.name);
+    match (entry.standing, &entry.config) {
+        (Standing::Yours, _) => name,
+        (Standing::Elsewhere, Some(config)) => format!("{name} (of {})", plain(config)),
+        (Standing::Missing | Standing::Elsewhere, _) => format!("{name} (not in your configuration)"),
+    }
 }
 
 pub(super) fn rows_json(rows: &[Row]) -> serde_json::Value {
@@ -174,7 +194,11 @@ pub(super) fn rows_json(rows: &[Row]) -> serde_json::Value {
             "installed": row.is_here,
             "file": row.file,
             "written": row.host.is_written,
-            "entries": row.entries.as_ref().ok(),
+            "entries": row.entries.as_ref().ok().map(|entries| entries.iter().map(|entry| json!({
+                "name": entry.name,
+                "config": entry.config,
+                "isYours": entry.standing == Standing::Yours,
+            })).collect::<Vec<_>>()),
             "failure": row.entries.as_ref().err(),
         })
     });

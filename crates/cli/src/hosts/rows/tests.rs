@@ -170,7 +170,7 @@ fn every_entry_is_read_back_as_ours_and_as_it_should_be() {
         document.set(&path, &whole(host.pieces(&run, None).unwrap())).unwrap();
         let again = host.format.parse(document.text()).unwrap();
         let entry = again.get(&path).unwrap();
-        assert!(host.found(&entry).is_ours("corp"), "{}: {entry}", host.id);
+        assert!(host.found(&entry).ours("corp").is_some(), "{}: {entry}", host.id);
         assert!(host.found(&entry).url.is_none(), "{}", host.id);
         for piece in host.pieces(&run, Some(&entry)).unwrap() {
             let path: Vec<_> = path.iter().copied().chain(piece.path.iter().map(String::as_str)).collect();
@@ -201,7 +201,7 @@ fn what_is_not_written_is_shown_on_every_system() {
 fn only_what_install_writes_is_ours() {
     use serde_json::json;
     let host = find("cursor").unwrap();
-    let ours = |entry: serde_json::Value| host.found(&entry).is_ours("corp");
+    let ours = |entry: serde_json::Value| host.found(&entry).ours("corp").is_some();
     let entry = |command: &str, arguments: &[&str]| json!({ "command": command, "args": arguments });
     for command in ["mcp-mtls", "/usr/bin/mcp-mtls", r"C:\bin\mcp-mtls.exe"] {
         assert!(ours(entry(command, &["connect", "corp"])), "{command}");

@@ -1,6 +1,6 @@
 //! An entry of ours that is not what it should be, and what is hers in it.
 
-use super::{Home, parsed};
+use super::{CONFIG, CORP, Home, parsed};
 
 #[test]
 fn only_what_is_ours_in_an_entry_is_changed() {
@@ -61,7 +61,7 @@ fn many_at_the_same_time_wait_for_each_other() {
     }
     at_once("uninstall");
     assert!(!home.text(".codex/config.toml").contains("corp"));
-    assert_eq!(parsed(&home.text(".gemini/settings.json"))["mcpServers"], serde_json::json!({}));
+    assert_eq!(parsed(&home.text(".gemini/settings.json")), serde_json::json!({}));
 }
 
 #[test]
@@ -111,13 +111,23 @@ fn what_cannot_be_kept_is_not_dropped() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_is_read_only_is_replaced_with_a_word() {
+fn a_file_that_is_read_only_is_replaced_only_with_force() {
     let home = Home::new();
     home.has(".codex/config.toml", "# mine\n");
     let file = home.path(".codex/config.toml");
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o444)).expect("chmod");
-    let told = home.told(&["install", "codex"]);
+    for arguments in [&["install", "codex"][..], &["install", "codex", "--dry-run"]] {
+        let outcome = home.run(arguments);
+        assert_eq!((outcome.status, home.text(".codex/config.toml")), (1, "# mine\n".to_owned()));
+        let told = outcome.stdout;
+        assert!(told.contains("The file of Codex is read-only") && told.contains("or add --force"), "{told}");
+        assert!(told.contains("Put this into") && told.contains("[mcp_servers.corp]"), "{told}");
+    }
+    let told = home.told(&["install", "codex", "--force"]);
     assert!(told.contains("config.toml is read-only, and stays so") && super::mode(&file) == 0o444, "{told}");
+    let refused = home.refused(1, &["uninstall", "codex"]);
+    assert!(refused.contains("is read-only, and was not changed"), "{refused}");
+    assert!(home.text(".codex/config.toml").contains("corp"));
 }
 
 #[test]
@@ -211,5 +221,89 @@ fn links_and_modes_stay() {
         assert!(home.text("dotfiles/claude.json").contains("corp"));
         let backup = home.path("dotfiles/claude.json.mcp-mtls-backup");
         assert_eq!((super::mode(&real), super::mode(&backup)), (0o640, 0o640));
+    }
+}
+
+#[test]
+fn an_entry_that_writes_a_log_is_ours_and_goes_on_with_it() {
+    let home = Home::new();
+    home.told(&["install", "gemini,opencode"]);
+    let (gemini, opencode) = (".gemini/settings.json", ".config/opencode/opencode.jsonc");
+    for (flags, kept) in [
+        (r#""--log-file", "/x.log""#, r#""--log-file", "/x.log""#),
+        (r#""--trace", "--log-file=/x.log", "--trace-bodies""#, r#""--trace", "--log-file=/x.log", "--trace-bodies""#),
+    ] {
+        for (host, file) in [("gemini", gemini), ("opencode", opencode)] {
+            let text = home.text(file);
+            home.has(file, &text.replace(r#""corp", "--config""#, &format!(r#""corp", {flags}, "--config""#)));
+            assert!(home.told(&["install", host]).contains("Updated corp"));
+            assert_eq!(home.text(file), text.replace("config.jsonc\"]", &format!("config.jsonc\", {kept}]")));
+            assert!(home.told(&["install", host]).contains("nothing to change"));
+            assert!(home.told(&["install", "--list"]).contains("entries: corp"));
+            home.has(file, &text);
+        }
+    }
+    let text = home.text(gemini);
+    for other in ["--url", "--trace=", "--log-file=", "--config", "--log"] {
+        home.has(gemini, &text.replace(r#""corp", "--config""#, &format!(r#""corp", "{other}", "--config""#)));
+        let refused = home.refused(1, &["install", "gemini"]);
+        assert!(refused.contains("that is not of mcp-mtls"), "{other}: {refused}");
+    }
+    home.has(gemini, &text.replace("config.jsonc\"]", "config.jsonc\", \"--log-file\", \"x\"]"));
+    home.told(&["uninstall", "gemini", "corp"]);
+    assert_eq!(home.text(gemini), "{}\n");
+}
+
+#[test]
+fn what_a_file_was_before_us_is_kept_until_nothing_of_ours_is_in_it() {
+    let home = Home::new();
+    let (file, backup) = (".codex/config.toml", ".codex/config.toml.mcp-mtls-backup");
+    home.has(file, "# before\n");
+    home.has(CONFIG, &CORP.replace("\"corp\"", "\"two\": { \"url\": \"https://two.example/mcp\" }, \"corp\""));
+    home.told(&["install", "codex", "corp"]);
+    let told = home.told(&["install", "codex", "two"]);
+    assert!(
+        told.contains("What it was before mcp-mtls is still in [home]/.codex/config.toml.mcp-mtls-backup"),
+        "{told}"
+    );
+    home.told(&["uninstall", "codex"]);
+    assert_eq!((home.text(backup), home.text(file)), ("# before\n".to_owned(), "# before\n".to_owned()));
+    home.has(file, "# later\n");
+    home.told(&["install", "codex"]);
+    assert_eq!(home.text(backup), "# later\n");
+}
+
+#[test]
+fn comments_that_go_are_counted() {
+    let home = Home::new();
+    let file = ".gemini/settings.json";
+    let ours = "{\n  \"mcpServers\": {\n    // all\n    \"x\": {},\n    // hunter2\n    \"corp\": {\n      \"command\": \"/old/mcp-mtls\",\n      \"args\": [\n        \"connect\", // one\n        \"corp\" /* two */\n      ]\n    } // hunter3\n  }\n}\n";
+    home.has(file, ours);
+    let dry = home.told(&["install", "gemini", "--dry-run"]);
+    assert!(dry.contains("- (2 comments)") && dry.contains("\n      \"mcpServers\": {\n"), "{dry}");
+    let told = home.told(&["install", "gemini"]);
+    assert!(told.contains("Updated corp") && told.contains("With that went 2 comments."), "{told}");
+    home.has(file, ours);
+    let json = parsed(&home.told(&["uninstall", "gemini", "--json"]));
+    assert_eq!(json["hosts"][0]["entries"][0]["comments"], 4, "{json}");
+    assert_eq!(home.text(file), "{\n  \"mcpServers\": {\n    // all\n    \"x\": {}\n  }\n}\n");
+}
+
+#[test]
+fn a_map_that_is_left_empty_goes_unless_there_is_a_comment_in_it() {
+    let home = Home::new();
+    for (host, file, before, after) in [
+        ("gemini", ".gemini/settings.json", "{\n  \"a\": 1\n}\n", None),
+        ("gemini", ".gemini/settings.json", "{\n  \"mcpServers\": {\n    // mine\n  }\n}\n", None),
+        ("gemini", ".gemini/settings.json", "{ \"a\": 1, \"mcpServers\": {} }", Some("{ \"a\": 1 }")),
+        ("hermes", ".hermes/config.yaml", "model: big\n", None),
+        ("hermes", ".hermes/config.yaml", "mcp_servers: {}\n  # mine\n", None),
+        ("codex", ".codex/config.toml", "model = \"o3\"\n", None),
+    ] {
+        home.has(file, before);
+        home.told(&["install", host]);
+        assert!(home.text(file).contains("corp"));
+        home.told(&["uninstall", host]);
+        assert_eq!(home.text(file), after.unwrap_or(before));
     }
 }

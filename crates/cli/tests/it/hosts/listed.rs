@@ -14,7 +14,9 @@ fn every_host_is_told_with_its_file_and_our_entries() {
     let rows = json["hosts"].as_array().expect("rows");
     let row = |id: &str| rows.iter().find(|row| row["host"] == id).expect("a row").clone();
     assert_eq!(rows.len(), 17);
-    assert_eq!(row("opencode")["entries"], serde_json::json!(["corp"]));
+    let entries =
+        serde_json::json!([{ "name": "corp", "config": "[home]/.config/mcp-mtls/config.jsonc", "isYours": true }]);
+    assert_eq!(row("opencode")["entries"], entries);
     assert_eq!((&row("opencode")["installed"], &row("zed")["installed"]), (&true.into(), &false.into()));
     assert_eq!(row("gemini-cli")["failure"]["code"], "config-syntax");
     assert_eq!(row("zed")["file"], "[home]/.config/zed/settings.json");
@@ -77,4 +79,36 @@ fn auto_is_for_the_hosts_that_are_here_and_asks_first() {
     }
     let refused = home.refused(2, &["install", "codex", "--yes"]);
     assert!(refused.contains("--yes is for `auto`"), "{refused}");
+}
+
+#[test]
+fn entries_of_elsewhere_are_marked_and_are_not_those_that_remove_names() {
+    let home = Home::new();
+    home.told(&["install", "opencode,codex"]);
+    home.has("team.jsonc", super::CORP);
+    home.told(&["install", "gemini", "--config", "team.jsonc"]);
+    home.has(".copilot/mcp-config.json", r#"{"mcpServers":{"old":{"command":"mcp-mtls","args":["connect","old"]}}}"#);
+    let told = home.told(&["install", "--list"]);
+    let all = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(all.contains("entries: corp (of [home]/team.jsonc)"), "{told}");
+    assert!(
+        all.contains("entries: old (not in your configuration)") && all.contains("opencode.jsonc entries: corp "),
+        "{told}"
+    );
+    let json = parsed(&home.told(&["remove", "corp", "--json"]));
+    assert_eq!(json["hosts"], serde_json::json!(["opencode", "codex"]), "{json}");
+    let json = parsed(&home.told(&["remove", "corp", "--json", "--config", "team.jsonc"]));
+    assert_eq!(json["hosts"], serde_json::json!(["gemini-cli"]), "{json}");
+    for flag in ["--project", "--force", "--dry-run", "--yes", "--config=x"] {
+        let refused = home.refused(2, &["install", "--list", flag]);
+        assert!(refused.contains("cannot be used with"), "{flag}: {refused}");
+    }
+    for arguments in [
+        &["uninstall", "auto"][..],
+        &["install", "auto,codex"],
+        &["add", "a", "https://a.example", "--install", "auto"],
+    ] {
+        let refused = home.refused(2, arguments);
+        assert!(refused.contains("`auto` stands alone"), "{refused}");
+    }
 }

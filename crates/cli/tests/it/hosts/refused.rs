@@ -208,8 +208,8 @@ fn a_file_that_cannot_be_written_is_told_as_one_of_a_host() {
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o500)).expect("chmod");
     // Whoever may do all is stopped by no mode.
     if std::fs::write(folder.join("x"), "").is_err() {
-        let refused = home.refused(1, &["install", "gemini"]);
-        assert!(refused.contains("file-unwritable") && !refused.contains("--config"), "{refused}");
+        let told = home.run(&["install", "gemini"]).stdout;
+        assert!(told.contains("file-unwritable") && told.contains("Put this into"), "{told}");
         assert_eq!(home.text(".gemini/settings.json"), "{}");
     }
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).expect("chmod");
@@ -251,4 +251,59 @@ fn a_map_of_servers_that_is_none_is_told_as_what_it_is() {
     home.has(file, r#"{"history":["\ud83d"]}"#);
     home.told(&["install", "opencode"]);
     assert!(home.text(file).starts_with(r#"{"history":["\ud83d"],"mcp":{"corp":"#), "{}", home.text(file));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_of_a_project_that_leads_out_of_it_is_refused() {
+    use std::os::unix::fs::symlink;
+    let home = Home::new();
+    home.has("mine/settings.json", "{}");
+    home.has("work/inside/settings.json", "{}");
+    let (file, folder) = (home.path("work/.mcp.json"), home.path("work/.gemini"));
+    for (host, link, to) in [
+        ("claude", &file, "../mine/settings.json"),
+        ("claude", &file, "../mine/new.json"),
+        ("claude", &file, "inside/../../mine/settings.json"),
+        ("gemini", &folder, "../mine"),
+        ("gemini", &folder, "../not-there"),
+    ] {
+        symlink(to, link).expect("a link");
+        for what in ["install", "uninstall"] {
+            let refused = home.refused(1, &[what, host, "--project=work"]);
+            assert!(refused.contains("is a link that leads out of it"), "{to}: {refused}");
+        }
+        std::fs::remove_file(link).expect("a link");
+    }
+    assert_eq!(home.files(), ["mine/settings.json", "work/inside/settings.json"]);
+    assert_eq!(home.text("mine/settings.json"), "{}");
+    symlink("inside", &folder).expect("a link");
+    symlink("work", home.path("same")).expect("a link");
+    home.told(&["install", "gemini", "--project=same"]);
+    assert!(home.text("work/inside/settings.json").contains("corp"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_shown_to_be_copied() {
+    // A folder in which nobody makes files.
+    let home = Home::new().with("CODEX_HOME", "/proc/self");
+    let outcome = home.run(&["install", "codex"]);
+    let told = home.without_chance(&outcome.stdout);
+    assert!(outcome.status == 1 && told.contains("The file of the host cannot be written"), "{told}{}", outcome.stderr);
+    assert!(told.contains("Put this into") && told.contains("\n[mcp_servers.corp]\ncommand = "), "{told}");
+}
+
+#[test]
+fn an_entry_of_the_plugin_is_told_as_such() {
+    let home = Home::new();
+    home.has(
+        ".config/opencode/opencode.jsonc",
+        r#"{"mcp":{"corp":{"type":"remote","url":"https://mcp.corp.example/mcp","tls":{"cert":"a","key":"b"}}}}"#,
+    );
+    let refused = home.refused(1, &["install", "opencode"]);
+    assert!(
+        refused.contains("It has `tls`: the plugin connects to it") && !refused.contains("without the certificate"),
+        "{refused}"
+    );
 }

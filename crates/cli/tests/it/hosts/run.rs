@@ -84,29 +84,24 @@ async fn an_entry_that_is_added_can_be_installed_at_once() {
     host.initialize(LATEST).await;
     assert_eq!(whoami(&mut host).await, client.fingerprint);
 
-    // What a host cannot have is in the configuration all the same.
-    home.has(".gemini/settings.json", "{");
-    let output = add("two", "gemini,codex").await.expect("it ends");
-    let told = home.without_chance(&String::from_utf8_lossy(&output.stdout));
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("Added two in ") && told.contains("The file of Gemini CLI is not valid JSON"), "{told}");
-    assert!(home.text(CONFIG).contains("\"two\"") && home.text(".codex/config.toml").contains("mcp_servers.two"));
-    // What is somebody else's there is replaced by `install`, since --force is for the entry here.
-    home.has(".gemini/settings.json", r#"{"mcpServers":{"two":{"command":"x"}}}"#);
-    let output = add("two", "gemini").await.expect("it ends");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("fix: Put it into hosts with `mcp-mtls install gemini-cli two`"), "{told}");
-    let output = add("four", "gemini").await.expect("it ends");
-    assert!(output.status.success());
-    home.told(&["remove", "four"]);
-    let replaced = home.text(".gemini/settings.json").replace(r#""connect","four""#, r#""connect","five""#);
-    home.has(".gemini/settings.json", &replaced);
-    let output = add("four", "gemini").await.expect("it ends");
-    let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(output.status.code() == Some(1), "{told}");
-    assert!(told.contains("Replace it with `mcp-mtls install gemini-cli four --force`"), "{told}");
-    // A name that a host does not take is refused before anything is done.
+    // What a host cannot have is refused before anything is done.
     let (before, asked) = (home.text(CONFIG), server.requests().len());
+    for (there, why) in [
+        ("{", "The file of Gemini CLI is not valid JSON"),
+        (r#"{"mcpServers":{"two":{"command":"x"}}}"#, "Gemini CLI has an entry `two` already that is not of mcp-mtls"),
+    ] {
+        home.has(".gemini/settings.json", there);
+        let output = add("two", "gemini,codex").await.expect("it ends");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && told.contains(why), "{told}");
+        assert_eq!((home.text(CONFIG), server.requests().len()), (before.clone(), asked));
+        assert!(!home.text(".codex/config.toml").contains("mcp_servers.two"));
+    }
+    // What is here already is put there by `install`, since --force is for the entry here.
+    let output = add("corp", "gemini").await.expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("fix: Put it into hosts with `mcp-mtls install gemini-cli corp`"), "{told}");
+    // A name that a host does not take is refused before anything is done.
     let output = add("c.3", "claude").await.expect("it ends");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && told.contains("letters, digits, `-` and `_` alone"), "{told}");

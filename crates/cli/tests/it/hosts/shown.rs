@@ -49,7 +49,11 @@ fn what_stands_there_is_told_and_stays() {
         assert_eq!(refused.contains("is not of mcp-mtls"), host == "continue", "{refused}");
         let json = parsed(&home.told(&["install", "--list", "--json"]));
         let row = json["hosts"].as_array().and_then(|hosts| hosts.iter().find(|row| row["host"] == host));
-        assert_eq!(row.expect("a row")["entries"], serde_json::json!(["corp"]), "{json}");
+        assert_eq!(
+            row.expect("a row")["entries"],
+            serde_json::json!([{ "name": "corp", "config": null, "isYours": true }]),
+            "{json}"
+        );
         assert_eq!(home.text(file), text);
     }
 }
