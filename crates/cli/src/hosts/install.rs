@@ -29,7 +29,7 @@ pub(crate) struct InstallArgs {
     #[arg(conflicts_with = "list")]
     name: Vec<String>,
 
-    /// Tell the hosts, where their files are, and which of your entries are in them.
+    /// Tell the hosts, where their files are, and which entries of mcp-mtls are in them.
     #[arg(long)]
     list: bool,
 

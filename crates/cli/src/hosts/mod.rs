@@ -83,12 +83,14 @@ pub(crate) fn command(hosts: &str, name: &str, file: &Path) -> String {
 /// The folder of the project, if one is meant.
 fn scope(project: Option<&Path>) -> Result<Scope> {
     let Some(folder) = project else { return Ok(Scope::User) };
-    match std::path::absolute(folder) {
-        Ok(folder) if folder.is_dir() => Ok(Scope::Project(plain_path(&folder))),
-        _ => Err(Failure::new(Code::UsageInvalid, "There is no such folder")
-            .at(folder.display().to_string())
-            .fix("Name the folder of the project with --project=DIR.")),
+    // Behind the `=` that is needed, not every shell replaces a `~`.
+    let folder = config::path_of_flag(folder, "--project")?;
+    if folder.is_dir() {
+        return Ok(Scope::Project(plain_path(&folder)));
     }
+    Err(Failure::new(Code::UsageInvalid, "There is no such folder")
+        .at(folder.display().to_string())
+        .fix("Name the folder of the project with --project=DIR."))
 }
 
 /// The path without the `.` in it.

@@ -56,7 +56,7 @@ fn a_project_has_files_of_its_own() {
             assert!(refused.contains("No file of a project is known"), "{refused}");
             continue;
         };
-        let told = home.told(&["install", host.host, "--project=work"]);
+        let told = home.told(&["install", host.host, "--project=~/work"]);
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(told.contains("absolute paths of this machine"), "{told}");
         assert_eq!(home.files(), [format!("work/{file}")]);
