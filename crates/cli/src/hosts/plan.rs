@@ -107,7 +107,11 @@ impl Plan {
             }
             self.entries.push(outcome);
         }
-        self.guard(if theirs == Theirs::IsReplaced { None } else { Some("Make it writable, or add --force.") });
+        self.guard(match theirs {
+            Theirs::IsReplaced => None,
+            Theirs::Stays => Some("Make it writable, or add --force."),
+            Theirs::StaysAfterAdd => Some("Make it writable, and put the entry there with `mcp-mtls install`."),
+        });
         self.show(scope, around, runs)
     }
 

@@ -141,3 +141,18 @@ fn a_program_in_the_folder_of_a_build_gets_a_word_and_a_link_in_path_is_kept() {
         assert!(text.contains(&format!("{}\"", home.path("stable/mcp-mtls").display())), "{text}");
     }
 }
+
+#[test]
+fn programs_of_an_entry_get_a_word_and_the_library_of_a_token_none() {
+    for (tls, runs) in [
+        (r#""exec": ["/bin/renew"]"#, true),
+        (r#""cert": "~/me.pem", "key": "~/me.key", "passphrase": "{command:pass}""#, true),
+        (r#""cert": "pkcs11:object=me", "key": "pkcs11:object=me", "pkcs11Module": "/lib/p.so""#, false),
+        (r#""cert": "pkcs11:object=me?module-path=/lib/p.so", "key": "pkcs11:object=me""#, false),
+    ] {
+        let home = Home::new();
+        home.has(CONFIG, &CORP.replace(r#""cert": "~/me.pem", "key": "~/me.key""#, tls));
+        let told = home.told(&["install", "codex"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(told.contains("the programs that corp runs"), runs, "{tls}: {told}");
+    }
+}
