@@ -48,8 +48,8 @@ pub(crate) trait Document {
     /// is replaced, and its key and all around it stay. Returns the comments that went with what was replaced.
     fn set(&mut self, path: &[&str], value: &Value) -> Result<Vec<String>, Trouble>;
 
-    /// Removes the value at this path of keys, with its key and the comments that are about it alone. Returns all comments
-    /// that went with it, or nothing if there is no such value.
+    /// Removes the value at this path of keys, with its key and the comments that are about it alone. Returns all
+    /// comments that went with it, or nothing if there is no such value.
     fn remove(&mut self, path: &[&str]) -> Result<Option<Vec<String>>, Trouble>;
 }
 

@@ -198,7 +198,8 @@ impl Target {
         })
     }
 
-    /// Puts a copy of what the file was under this name, which is ours; what is there that we cannot have written stays.
+    /// Puts a copy of what the file was under this name, which is ours; what is there that we cannot have written
+    /// stays.
     fn kept(&self, copy: tempfile::NamedTempFile, path: &Path) -> Result<()> {
         let refused = |failure: Failure, fix: String| failure.because("It was not changed.").fix(fix);
         let move_away = || "Move away what has this name.".to_owned();

@@ -127,8 +127,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Keeps files that are read-only from being replaced, for which the mode of a file is no hindrance; with a word instead,
-    /// if there is no remedy to be told.
+    /// Keeps files that are read-only from being replaced, for which the mode of a file is no hindrance; with a word
+    /// instead, if there is no remedy to be told.
     fn guard(&mut self, fix: Option<&str>) {
         for at in 0..self.files.len() {
             let file = &mut self.files[at];
@@ -149,7 +149,7 @@ impl Plan {
     /// All that was to change in a file does not.
     fn fail(&mut self, at: usize, failure: &Failure) {
         let own = self.entries.iter_mut().filter(|entry| entry.file == at && entry.changes());
-        own.for_each(|entry| entry.what = What::Failed(failure.clone()));
+        own.for_each(|entry| (entry.what, entry.comments) = (What::Failed(failure.clone()), 0));
     }
 
     /// The file in which the entry is, or would be: what is read last counts.

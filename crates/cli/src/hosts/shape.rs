@@ -197,8 +197,8 @@ impl Host {
 }
 
 impl Found {
-    /// What it says, if `install` made it under this name, by whatever path this program was called; its user may have let
-    /// it write a log. All else is somebody's own.
+    /// What it says, if `install` made it under this name, by whatever path this program was called; its user may have
+    /// let it write a log. All else is somebody's own.
     pub(super) fn ours(&self, name: &str) -> Option<Ours<'_>> {
         let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
         let ["connect", entry, flags @ ..] = arguments.as_slice() else { return None };
