@@ -86,9 +86,12 @@ fn mend(error: &clap::Error) -> &'static str {
     }
 }
 
-/// Whether clap would repeat an argument that is no flag, and so may be such a secret.
-pub(crate) fn repeats_a_value(error: &clap::Error) -> bool {
+/// Whether clap would repeat an argument that is no flag, and so may be such a secret, or tell less.
+pub(crate) fn is_told_in_own_words(error: &clap::Error) -> bool {
     let argument = argument_of(error);
+    if error.kind() == ErrorKind::ValueValidation && is_timeout(argument) {
+        return true;
+    }
     let is_flag = argument.starts_with('-') && !argument.contains(['=', ' ', '\n']);
     error.kind() == ErrorKind::UnknownArgument && !is_flag
 }
@@ -99,6 +102,10 @@ fn argument_of(error: &clap::Error) -> &str {
         Some(ContextValue::Strings(arguments)) => arguments.first().map_or("", String::as_str),
         _ => "",
     }
+}
+
+fn is_timeout(argument: &str) -> bool {
+    argument.split([' ', '=']).next() == Some("--timeout")
 }
 
 /// Whether something is to be traced, and nothing says where to.
@@ -125,7 +132,7 @@ pub(crate) fn misunderstood(error: &clap::Error) -> String {
         }
         ErrorKind::MissingRequiredArgument => "the name of an entry, or a URL, is missing".to_owned(),
         ErrorKind::ArgumentConflict => format!("{told} is given twice"),
-        _ if flag == "--timeout" => "the value of `--timeout` is no whole number of milliseconds".to_owned(),
+        _ if is_timeout(flag) => "the value of `--timeout` is no whole number of milliseconds".to_owned(),
         _ => format!("the value of {told} cannot be used"),
     }
 }
@@ -270,7 +277,8 @@ impl ConnectArgs {
             return Ok(Entries::read(directory, self.worktree.as_deref())?.entry(&self.target)?.enabled_by_host());
         }
         if !self.target.contains("://") {
-            return Ok(config::find(&self.target, self.config.as_deref())?.overridden(self.settings));
+            let file = config::file_of_flag(self.config.as_deref())?;
+            return Ok(config::find_unless_url(&self.target, file.as_deref())?.overridden(self.settings));
         }
         if self.config.is_some() {
             return Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")

@@ -132,22 +132,23 @@ impl DoctorArgs {
         if let Some(directory) = &self.opencode {
             return self.patients_of_opencode(directory);
         }
+        let file = config::file_of_flag(self.config.as_deref())?;
         match self.target {
             None if !self.settings.is_empty() => {
                 Err(Failure::new(Code::UsageInvalid, "Flags of an entry were given, and no entry")
                     .because("Without a name or a URL every entry is examined, each with its own settings.")
                     .fix("Name the entry, or give a URL: `mcp-mtls doctor NAME --cert FILE`."))
             }
-            None => Ok(config::list(self.config.as_deref())
+            None => Ok(config::list(file.as_deref())
                 .into_iter()
                 .map(|one| Patient::of(one.name, one.entry))
                 .collect()),
-            Some(url) if url.contains("://") && self.config.is_some() => {
+            Some(url) if url.contains("://") && file.is_some() => {
                 Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
                     .fix("Name an entry of the file instead of the URL, or remove --config."))
             }
             Some(url) if url.contains("://") => Ok(vec![Patient::entry(Entry::from_flags(&url, self.settings))]),
-            Some(name) => Ok(vec![match config::find(&name, self.config.as_deref()) {
+            Some(name) => Ok(vec![match config::find_unless_url(&name, file.as_deref()) {
                 Ok(entry) => Patient::entry(entry.overridden(self.settings)),
                 Err(failure) => Patient::Told(Report::unreadable(Some(name), failure)),
             }]),

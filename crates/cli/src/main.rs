@@ -126,7 +126,7 @@ fn usage(error: &clap::Error, started: Instant) -> ExitCode {
     if error.use_stderr() && host {
         return connect::refuse(error, started).unwrap_or(ExitCode::from(ASKED_WRONGLY));
     }
-    if connect::repeats_a_value(error) {
+    if connect::is_told_in_own_words(error) {
         render::notice(&format!("error: {}\n\nFor more information, try '--help'.", connect::misunderstood(error)));
     } else {
         render::usage(error);

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 
-use mcp_mtls_core::config::{Draft, Entry, EntrySettings, File, Value, Variable, forbid_programs, read_file, schema};
+use mcp_mtls_core::config::{
+    self, Draft, Entry, EntrySettings, File, Value, Variable, forbid_programs, read_file, schema,
+};
 use mcp_mtls_core::doctor::{Report, Stage, examine};
 use mcp_mtls_core::error::{Code, Failure, Result, printable};
 use mcp_mtls_core::identity::Identity;
@@ -114,6 +116,7 @@ pub(crate) fn run(args: AddArgs) -> Result<ExitCode> {
 fn added(args: AddArgs) -> Result<Added> {
     let AddArgs { name, url, from, config, offline, force, install, yes, json: _, settings } = args;
     let hosts = install.as_deref().map(Chosen::read).transpose()?;
+    let config = config::file_of_flag(config.as_deref())?;
     if yes && from.is_none() {
         // The parser takes the URL for a reason to need no --from.
         return Err(Failure::new(Code::UsageInvalid, "--yes is for an entry that --from takes from elsewhere")

@@ -47,7 +47,8 @@ pub(super) enum State {
 pub(crate) fn run(args: &ListArgs) -> Result<()> {
     // Whatever is overlooked below.
     config::forbid_programs();
-    let config = args.config.as_deref();
+    let config = config::file_of_flag(args.config.as_deref())?;
+    let config = config.as_deref();
     let listed = if config.is_none() && config::files(None).iter().all(|file| is_missing(file)) {
         Vec::new()
     } else {

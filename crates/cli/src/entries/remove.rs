@@ -1,6 +1,6 @@
 //! `mcp-mtls remove`: takes an entry out of a configuration file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mcp_mtls_core::config;
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
@@ -25,13 +25,18 @@ pub(crate) struct RemoveArgs {
 }
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
+    let config = config::file_of_flag(args.config.as_deref())?;
     let _turn = turn::wait();
-    let mut configuration = Configuration::open(args.config.as_deref())?;
-    let Some(map) = configuration.map_of(&args.name) else { return Err(missing(&configuration, args)) };
+    let mut configuration = Configuration::open(config.as_deref())?;
+    let Some(map) = configuration.map_of(&args.name) else {
+        return Err(missing(&configuration, &args.name, config.as_deref()));
+    };
     let commented = configuration.document.comment_above(&[map, &args.name]);
     let removed = configuration.document.remove(&[map, &args.name]);
     let removed = removed.map_err(|trouble| in_file(trouble, configuration.target.path()))?;
-    let Some(comments) = removed else { return Err(missing(&configuration, args)) };
+    let Some(comments) = removed else {
+        return Err(missing(&configuration, &args.name, config.as_deref()));
+    };
     let stays = commented.is_some_and(|above| !comments.iter().any(|comment| comment.ends_with(&above)));
     let backup = configuration.target.replace(configuration.document.text())?;
     let file = configuration.target.path();
@@ -56,14 +61,14 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<()> {
     Ok(())
 }
 
-fn missing(configuration: &Configuration, args: &RemoveArgs) -> Failure {
+fn missing(configuration: &Configuration, name: &str, config: Option<&Path>) -> Failure {
     let place = configuration.told();
-    match config::find(&args.name, args.config.as_deref()) {
+    match config::find(name, config) {
         // The machine's file is for whoever runs the machine.
         Ok(entry) => {
             let failure = Failure::new(
                 Code::ConfigNoSuchEntry,
-                format!("There is no entry `{}` in your file", plain(&args.name)),
+                format!("There is no entry `{}` in your file", plain(name)),
             )
             .at(place);
             let elsewhere = entry.place().map(ToString::to_string).unwrap_or_default();

@@ -142,7 +142,7 @@ pub(crate) fn install(args: &InstallArgs) -> Result<ExitCode> {
             .because("None of their folders and programs is there.")
             .fix("Name one: `mcp-mtls install --list` tells what there is."));
     }
-    let scope = scope(args.project.as_deref())?;
+    let scope = scope(args.project.as_deref(), &args.name)?;
     let (runs, broken) = runs(&args.name, args.config.as_deref(), &around)?;
     let asks = auto && !args.yes;
     let _turn = if args.dry_run || asks { None } else { turn::wait() };
@@ -202,7 +202,7 @@ pub(crate) fn check(hosts: &Chosen, name: &str, file: &Path) -> Result<()> {
 pub(crate) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
     let around = Surroundings::here();
     let hosts = Chosen::read(&args.host)?;
-    let scope = scope(args.project.as_deref())?;
+    let scope = scope(args.project.as_deref(), &args.name)?;
     let _turn = if args.dry_run { None } else { turn::wait() };
     let plans = hosts.0.iter().map(|host| Plan::uninstall(host, &scope, &around, &args.name)).collect();
     finished(plans, args.dry_run, &scope, &around, &[]).answered(args.json)

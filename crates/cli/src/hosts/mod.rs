@@ -80,9 +80,13 @@ pub(crate) fn command(hosts: &str, name: &str, file: &Path) -> String {
     }
 }
 
-/// The folder of the project, if one is meant.
-fn scope(project: Option<&Path>) -> Result<Scope> {
+/// The folder of the project, if one is meant. A folder among the names was meant for it.
+fn scope(project: Option<&Path>, names: &[String]) -> Result<Scope> {
     let Some(folder) = project else { return Ok(Scope::User) };
+    if names.iter().any(|name| name.contains(['/', '\\'])) {
+        return Err(Failure::new(Code::UsageInvalid, "A folder is given as the name of an entry")
+            .fix("Write --project=DIR, with the `=`."));
+    }
     // Behind the `=` that is needed, not every shell replaces a `~`.
     let folder = config::path_of_flag(folder, "--project")?;
     if folder.is_dir() {

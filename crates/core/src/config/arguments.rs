@@ -1,9 +1,29 @@
-//! Secrets in an argument list, where every process of the machine can read them: they are refused.
+//! What is refused in an argument list: secrets, which every process of the machine can read there, and headers
+//! that stand there twice.
 
+use super::Entry;
 use super::origin::Origin;
 use super::reference::literal;
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
+
+impl Entry {
+    /// Refuses a header that two flags give. Of a file this is told when it is read, and a program may want it.
+    pub(super) fn refuse_headers_twice(&self) -> Result<()> {
+        let headers = self.settings.headers.as_deref().unwrap_or_default();
+        for (at, header) in headers.iter().enumerate() {
+            let origin = self.origins.of(&format!("headers.{}", header.name));
+            // The names of headers are the same in capitals (RFC 9110, section 5.1).
+            let is_same = headers[..at].iter().any(|other| other.name.eq_ignore_ascii_case(&header.name));
+            if is_same && header.value.is_some() && is_argument(&origin) {
+                return Err(Failure::new(Code::UsageInvalid, format!("The header `{}` is given twice", header.name))
+                    .at(origin.to_string())
+                    .fix("Keep one of them."));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Refuses the literal value of a credential header. The name of an authentication scheme before a
 /// reference may stand there.

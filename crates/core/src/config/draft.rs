@@ -10,7 +10,7 @@ use super::material::{is_on_token, refer_in_uri};
 use super::origin::Origin;
 use super::reference::{Part, parse};
 use super::spiffe;
-use super::{Entry, EntrySettings, Exec, Header, Kind, SpiffeSettings, TlsSettings};
+use super::{Entry, EntrySettings, Exec, Header, SpiffeSettings, TlsSettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -96,8 +96,9 @@ impl Entry {
     ///
     /// # Errors
     /// `reference-unresolved` for notation that cannot be translated; `config-invalid-value` for a private key that
-    /// stands in it, and for paths that no JSON can hold.
+    /// stands in it, and for paths that no JSON can hold; `usage-invalid` for a header that two flags give.
     pub fn draft(&self) -> Result<Draft> {
+        self.refuse_headers_twice()?;
         let here = std::env::current_dir().unwrap_or_default();
         let mut writer = Writer {
             entry: self,
@@ -156,7 +157,9 @@ impl Writer<'_> {
         // Taken apart whole, so that a new setting cannot be forgotten here.
         let EntrySettings { kind, url, headers, oauth, timeout, enabled, proxy, tls } = settings;
         let mut keys = Keys::new();
-        put(&mut keys, "type", kind.map(|kind| Value::text(name_of(kind))));
+        put(&mut keys, "type", kind.map(|kind| Value::text(kind.name())));
+        // Blanks around it mean nothing, and others that read the file may not know that.
+        let url = url.as_ref().map(|url| Secret::new(url.expose().trim().to_owned()));
         put(&mut keys, "url", self.text("url", url.as_ref())?);
         put(&mut keys, "headers", headers.as_deref().map(|headers| self.headers(headers)).transpose()?);
         put(&mut keys, "oauth", oauth.map(Value::Bool));
@@ -387,13 +390,4 @@ fn put(keys: &mut Keys, name: &str, value: Option<Value>) {
 fn line<'a>(words: impl Iterator<Item = &'a str>) -> Secret {
     // A word with a NUL in it can be given to no program, and is told when the entry is resolved.
     Secret::new(shlex::try_join(words).unwrap_or_default())
-}
-
-fn name_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Remote => "remote",
-        Kind::Http => "http",
-        Kind::StreamableHttp => "streamable-http",
-        Kind::Sse => "sse",
-    }
 }

@@ -126,7 +126,12 @@ impl Entry {
                 .at(origin.to_string())
                 .because(why)
         };
-        let url = Url::parse(resolve(written, self.folder(&origin), &origin)?.expose().trim())
+        let resolved = resolve(written, self.folder(&origin), &origin)?;
+        let text = resolved.expose().trim();
+        if let Some(why) = repaired(text) {
+            return Err(wrong(why).fix("Write https://HOST/PATH."));
+        }
+        let url = Url::parse(text)
             .map_err(|error| match error {
                 url::ParseError::RelativeUrlWithoutBase => wrong("It does not begin with https://."),
                 url::ParseError::EmptyHost => wrong("It has no host."),
@@ -158,6 +163,7 @@ impl Entry {
     }
 
     fn headers(&self, warnings: &mut Vec<String>) -> Result<Headers> {
+        self.refuse_headers_twice()?;
         let mut headers = Headers::new(self.guard.clone());
         for header in self.settings.headers.iter().flatten() {
             let origin = self.origins.of(&format!("headers.{}", header.name));
@@ -220,6 +226,24 @@ impl Entry {
         });
         let except = NO_PROXY_VARIABLES.into_iter().find_map(|name| env::var(name).ok());
         Ok(ProxySettings { proxy, except })
+    }
+}
+
+/// What is wrong with the URL that its parser would mend by itself: it takes another host out of `https:///mcp`.
+fn repaired(url: &str) -> Option<&'static str> {
+    let place = url.split(['?', '#']).next().unwrap_or_default();
+    let is_web = |scheme: &str| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let (_, rest) = place.split_once(':').filter(|(scheme, _)| is_web(scheme))?;
+    if url.contains(|c: char| c.is_ascii_control()) {
+        return Some("It holds a line break or a control character.");
+    }
+    if rest.contains('\\') {
+        return Some("It has a backslash where a URL has a slash.");
+    }
+    match rest.strip_prefix("//") {
+        None => Some("It has no `//` after its scheme."),
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => Some("It has no host."),
+        Some(_) => None,
     }
 }
 

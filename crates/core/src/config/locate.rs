@@ -15,6 +15,18 @@ use crate::error::{Code, Failure, Result, brief};
 /// # Errors
 /// `config-no-such-entry` with the names that exist, and every error of reading a file.
 pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
+    find_as(name, config, false)
+}
+
+/// The same for a command that takes the URL of a server in the place of a name, too, and says so.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_unless_url(name: &str, config: Option<&Path>) -> Result<Entry> {
+    find_as(name, config, true)
+}
+
+fn find_as(name: &str, config: Option<&Path>, takes_urls: bool) -> Result<Entry> {
     let paths = files(config);
     let mut names = Vec::new();
     let mut read = Vec::new();
@@ -27,22 +39,28 @@ pub fn find(name: &str, config: Option<&Path>) -> Result<Entry> {
         read.push(file.path().display().to_string());
     }
     if is_like_url(name) {
-        let what = "This is no name of an entry, and a URL begins with https://";
+        let what = if takes_urls {
+            "This is no name of an entry, and a URL begins with https://"
+        } else {
+            "This is no name of an entry"
+        };
         let failure = paths
             .iter()
             .fold(Failure::new(Code::ConfigNoSuchEntry, what), |failure, path| failure.at(path.display().to_string()));
-        return Err(failure.fix("If it is the URL of a server, write https:// before it."));
+        return Err(failure.fix(if takes_urls {
+            "If it is the URL of a server, write https:// before it."
+        } else {
+            "Give the name of an entry; `mcp-mtls list` tells what there is."
+        }));
     }
     if read.is_empty() {
-        return Err(no_file(&paths, config.is_some()));
+        return Err(no_file(&paths, config.is_some(), takes_urls));
     }
-    let files = read.join(" and in ");
-    let what = format!("There is no entry `{}` in {}", brief(name), brief(&files));
-    let failure = Failure::new(Code::ConfigNoSuchEntry, what).at(files);
+    let failure = Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{}`", brief(name)))
+        .at(read.join(" and in "));
     if names.is_empty() {
-        return Err(failure
-            .because("There are no entries at all.")
-            .fix("Add the entry with `mcp-mtls add NAME URL`, or give a URL."));
+        let fix = if takes_urls { "Add the entry with `mcp-mtls add NAME URL`, or give a URL." } else { ADD };
+        return Err(failure.because("There are no entries at all.").fix(fix));
     }
     Err(match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => failure.fix(format!("Did you mean `{near}`?")),
@@ -92,11 +110,11 @@ pub fn list(config: Option<&Path>) -> Vec<Listed> {
     }
     if listed.is_empty() {
         let failure = if read.is_empty() {
-            no_file(&paths, config.is_some())
+            no_file(&paths, config.is_some(), false)
         } else {
             Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all")
                 .at(read.join(" and in "))
-                .fix("Add one with `mcp-mtls add NAME URL`.")
+                .fix(ADD)
         };
         listed.push(Listed { name: None, file: None, entry: Err(failure) });
     }
@@ -109,7 +127,7 @@ fn is_like_url(name: &str) -> bool {
     has_port || name.contains('/')
 }
 
-fn no_file(paths: &[PathBuf], of_flag: bool) -> Failure {
+fn no_file(paths: &[PathBuf], of_flag: bool, takes_urls: bool) -> Failure {
     let what = match paths {
         [only] if of_flag => format!("There is no configuration file {}", named(only)),
         _ => "There is no configuration file".to_owned(),
@@ -125,8 +143,11 @@ fn no_file(paths: &[PathBuf], of_flag: bool) -> Failure {
             .because("The environment names no home folder, where yours would be; some hosts clear it.")
             .fix("Set HOME in the host's `env`, or give --config /ABSOLUTE/PATH."),
     };
-    failure
-        .fix("Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.")
+    failure.fix(if takes_urls {
+        "Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name."
+    } else {
+        ADD
+    })
 }
 
 /// The user's own configuration file, whether it is there or not.
@@ -173,6 +194,15 @@ fn variable(name: &str) -> Option<PathBuf> {
 }
 
 const FILE: &str = "config.jsonc";
+const ADD: &str = "Add an entry with `mcp-mtls add NAME URL`.";
+
+/// The configuration file that `--config` names, if it is given.
+///
+/// # Errors
+/// As [`path_of_flag`].
+pub fn file_of_flag(written: Option<&Path>) -> Result<Option<PathBuf>> {
+    written.map(|file| path_of_flag(file, "--config")).transpose()
+}
 
 /// The path that a flag names. Where no shell is between, as in the entries of hosts, nobody else replaces a `~`.
 ///

@@ -39,7 +39,7 @@ pub(crate) use guard::Guard;
 pub use headers::Headers;
 #[cfg(feature = "pkcs11")]
 pub(crate) use locate::home;
-pub use locate::{Listed, files, find, list, path_of_flag, user_file};
+pub use locate::{Listed, file_of_flag, files, find, find_unless_url, list, path_of_flag, user_file};
 pub use material::{Content, Material, Module, Passphrase, is_on_token};
 pub use meant::is_about_tls;
 pub use named::Named;

@@ -222,6 +222,17 @@ pub enum Kind {
     Sse,
 }
 
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Http => "http",
+            Self::StreamableHttp => "streamable-http",
+            Self::Sse => "sse",
+        }
+    }
+}
+
 /// A header as written. A flag that is not `NAME: VALUE` has no value; that is told when it is resolved.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -89,12 +89,12 @@ impl Entry {
         {
             return Err(Failure::new(Code::ConfigConflict, "There is a key without a certificate")
                 .at(self.origins.of("tls.key").to_string())
-                .fix("Add the certificate as `cert`."));
+                .fix(add_certificate(&self.origins.of("tls.key"))));
         }
         if let (Some(_), None, None) = (&passphrase, &cert, &key) {
             return Err(Failure::new(Code::ConfigConflict, "There is a passphrase without a certificate")
                 .at(self.origins.of("tls.passphrase").to_string())
-                .fix("Add the certificate as `cert`."));
+                .fix(add_certificate(&self.origins.of("tls.passphrase"))));
         }
         if pkcs11_module.is_some() && !on_token {
             return Err(Failure::new(Code::ConfigConflict, "There is a PKCS#11 module without a token")
@@ -211,6 +211,13 @@ impl Tls {
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let materials = [&self.cert, &self.key, &self.ca, &self.crl].into_iter().flatten();
         materials.flat_map(Material::files).chain(self.passphrase.iter().flat_map(Passphrase::files))
+    }
+}
+
+fn add_certificate(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::Flag(_) => "Add the certificate with --cert FILE.",
+        _ => "Add the certificate as `cert`.",
     }
 }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use sha2::{Digest, Sha256};
 use url::Host;
 
-use super::Entry;
+use super::{Entry, Origin};
 use super::reference::resolve;
 use crate::error::{Code, Failure, Result, quoted};
 use crate::secret::Secret;
@@ -91,11 +91,16 @@ impl Entry {
         if words.contains(&text.as_str()) {
             return Ok(Some(text));
         }
-        let words = words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
-        Err(Failure::new(Code::ConfigInvalidValue, format!("`{name}` is not a value known here"))
-            .at(self.origins.of(&format!("tls.{name}")).to_string())
+        let origin = self.origins.of(&format!("tls.{name}"));
+        let written = words.iter().map(|word| match &origin {
+            Origin::Flag(flag) => format!("{flag} {word}"),
+            _ => format!("\"{word}\""),
+        });
+        let written = written.collect::<Vec<_>>().join(" or ");
+        Err(Failure::new(Code::ConfigInvalidValue, format!("The value of `{name}` is not known here"))
+            .at(origin.to_string())
             .because(format!("It is {}.", quoted(&text)))
-            .fix(format!("Write {words}, or remove the setting.")))
+            .fix(format!("Write {written}, or remove the setting.")))
     }
 }
 

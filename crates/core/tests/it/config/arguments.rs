@@ -54,6 +54,43 @@ fn references_and_harmless_headers_are_taken() {
 }
 
 #[test]
+fn a_header_that_is_given_twice_is_refused_before_anything_is_written() {
+    let mut flags = header("X-A: 1");
+    flags.headers.as_mut().expect("a header").extend(header("x-a: 2").headers.expect("a header"));
+    let entry = Entry::from_flags("https://corp.example/mcp", flags.clone());
+    assert_eq!(told(&entry.draft().unwrap_err()), told(&entry.resolve().unwrap_err()));
+    assert_snapshot!(refused_flags(flags.clone()), @"
+    usage-invalid: The header `x-a` is given twice
+    at: -H x-a on the command line
+    fix: Keep one of them.
+    ");
+    let folder = Folder::new();
+    let file = folder.write("config.jsonc", with(r#""headers": { "X-A": "0" }"#));
+    let over = find("corp", Some(&file)).expect("an entry");
+    over.clone().overridden(header("x-A: 1")).resolve().expect("one flag replaces what the file has");
+    assert!(over.overridden(flags).resolve().is_err());
+}
+
+#[test]
+fn what_is_wrong_with_flags_is_told_in_their_words() {
+    let mut flags = EntrySettings::new("");
+    flags.tls.get_or_insert_default().min_version = Some("1.1".to_owned());
+    assert_snapshot!(refused_flags(flags), @"
+    config-invalid-value: The value of `minVersion` is not known here
+    at: --min-version on the command line
+    why: It is “1.1”.
+    fix: Write --min-version 1.2 or --min-version 1.3, or remove the setting.
+    ");
+    let mut flags = EntrySettings::new("");
+    flags.tls.get_or_insert_default().key = Some(Secret::new("me.key".to_owned()));
+    assert_snapshot!(refused_flags(flags), @"
+    config-conflict: There is a key without a certificate
+    at: --key on the command line
+    fix: Add the certificate with --cert FILE.
+    ");
+}
+
+#[test]
 fn a_header_without_a_colon_is_not_repeated() {
     assert_snapshot!(refused_flags(header("X-Api-Key=hunter2")), @"
     config-invalid-value: A header is not written as a name and a value
@@ -146,11 +183,11 @@ fn flags_replace_what_the_file_says() {
     let folder = Folder::new();
     let keys = r#""timeout": 1, "headers": { "x-team": "a", "X-Other": "o" }, "tls": { "cert": "me.pem", "key": "me.key", "passphrase": "{env:NONE}" }"#;
     let entry = find("corp", Some(&folder.write("config.jsonc", with(keys)))).unwrap();
-    let mut flags = EntrySettings::new("").header("X-Team", "b").header("X-Team", "c").identity("flag.pem", "flag.key");
+    let mut flags = EntrySettings::new("").header("X-Team", "b").identity("flag.pem", "flag.key");
     flags = flags.passphrase("{env:PATH}");
     flags.timeout = Some(7);
     let endpoint = entry.overridden(flags).resolve().unwrap();
-    assert_eq!(headers(&endpoint), [("x-other", "o"), ("x-team", "b"), ("x-team", "c")]);
+    assert_eq!(headers(&endpoint), [("x-other", "o"), ("x-team", "b")]);
     assert_eq!(endpoint.timeout.as_millis(), 7);
     // A path typed into a shell is relative to where it was typed, one in a file to the file.
     let here = std::env::current_dir().unwrap();

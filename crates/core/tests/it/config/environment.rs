@@ -97,14 +97,14 @@ fn without_a_file() {
     config-unreadable: There is no configuration file
     at: [dir]/.config/mcp-mtls/config.jsonc
     at: /etc/mcp-mtls/config.jsonc
-    fix: Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.
+    fix: Add an entry with `mcp-mtls add NAME URL`.
     ");
     assert_snapshot!(under::<&str>(&folder, &[]), @"
     config-unreadable: There is no configuration file
     at: /etc/mcp-mtls/config.jsonc
     why: The environment names no home folder, where yours would be; some hosts clear it.
     fix: Set HOME in the host's `env`, or give --config /ABSOLUTE/PATH.
-    fix: Add an entry with `mcp-mtls add NAME URL`, or give a URL and --cert, --key and --ca instead of a name.
+    fix: Add an entry with `mcp-mtls add NAME URL`.
     ");
 }
 

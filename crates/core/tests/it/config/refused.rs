@@ -256,21 +256,21 @@ fn the_line_is_that_of_the_key_beyond_ascii_too() {
 #[test]
 fn entries_that_cannot_be_used() {
     assert_snapshot!(refused(r#"{ "mcp": { "crop": {}, "other": {} } }"#), @"
-    config-no-such-entry: There is no entry `corp` in [dir]/config.jsonc
+    config-no-such-entry: There is no entry `corp`
     at: [dir]/config.jsonc
     fix: Did you mean `crop`?
     ");
     assert_snapshot!(refused(r#"{ "mcp": { "staging": {}, "other": {} } }"#), @"
-    config-no-such-entry: There is no entry `corp` in [dir]/config.jsonc
+    config-no-such-entry: There is no entry `corp`
     at: [dir]/config.jsonc
     why: The entries are `staging` and `other`.
     fix: Name one of the entries, or write this one.
     ");
     assert_snapshot!(refused(r#"{ "mcp": {} }"#), @"
-    config-no-such-entry: There is no entry `corp` in [dir]/config.jsonc
+    config-no-such-entry: There is no entry `corp`
     at: [dir]/config.jsonc
     why: There are no entries at all.
-    fix: Add the entry with `mcp-mtls add NAME URL`, or give a URL.
+    fix: Add an entry with `mcp-mtls add NAME URL`.
     ");
     assert_snapshot!(refused(with(r#""enabled": false"#)), @r#"
     config-disabled: The entry `corp` is disabled

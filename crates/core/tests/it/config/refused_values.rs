@@ -1,8 +1,30 @@
 //! Every way in which a value of the right kind is refused: URLs, references, headers, certificates and keys.
 
 use insta::assert_snapshot;
+use mcp_mtls_core::config::{Entry, EntrySettings};
 
 use super::{Folder, entry, refused, told, with};
+
+#[test]
+fn urls_that_a_parser_would_mend() {
+    for (url, why) in [
+        ("https:///mcp", "It has no host."),
+        ("https://", "It has no host."),
+        ("https://?a=//b", "It has no host."),
+        ("https:/localhost/mcp", "It has no `//` after its scheme."),
+        ("https:localhost", "It has no `//` after its scheme."),
+        ("HTTPS:\\\\localhost", "It has a backslash where a URL has a slash."),
+        ("http://localhost\\mcp", "It has a backslash where a URL has a slash."),
+        ("https://local\nhost/", "It holds a line break or a control character."),
+        ("https://localhost/?a\t=b", "It holds a line break or a control character."),
+    ] {
+        let failure = Entry::from_flags(url, EntrySettings::new("")).resolve().unwrap_err();
+        assert_eq!(failure.facts().why.first().map(String::as_str), Some(why), "{url:?}");
+    }
+    for url in [" https://corp.example/mcp\n", "https://corp.example/?a=\\b//c", "Https://corp.example/a:b//c"] {
+        Entry::from_flags(url, EntrySettings::new("")).resolve().expect(url);
+    }
+}
 
 #[test]
 fn urls() {
@@ -199,7 +221,7 @@ fn names_versions_and_key_exchange() {
         assert!(tls(&format!(r#""serverName": "{wrong}""#)).starts_with("config-invalid-value"), "{wrong}");
     }
     assert_snapshot!(tls(r#""minVersion": "1.1""#), @r#"
-    config-invalid-value: `minVersion` is not a value known here
+    config-invalid-value: The value of `minVersion` is not known here
     at: [dir]/config.jsonc:3, mcp.corp.tls.minVersion
     why: It is “1.1”.
     fix: Write "1.2" or "1.3", or remove the setting.
