@@ -139,10 +139,7 @@ impl DoctorArgs {
                     .because("Without a name or a URL every entry is examined, each with its own settings.")
                     .fix("Name the entry, or give a URL: `mcp-mtls doctor NAME --cert FILE`."))
             }
-            None => Ok(config::list(file.as_deref())
-                .into_iter()
-                .map(|one| Patient::of(one.name, one.entry))
-                .collect()),
+            None => Ok(config::list(file.as_deref()).into_iter().map(|one| Patient::of(one.name, one.entry)).collect()),
             Some(url) if url.contains("://") && file.is_some() => {
                 Err(Failure::new(Code::UsageInvalid, "A URL and --config cannot be used together")
                     .fix("Name an entry of the file instead of the URL, or remove --config."))

@@ -30,7 +30,7 @@ pub(crate) struct AddArgs {
     name: Option<String>,
 
     /// URL of its MCP endpoint.
-    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    #[arg(conflicts_with = "from")]
     url: Option<String>,
 
     /// Take the entry from a file with that of another host, or from stdin (`-`). The flags below are set over it.
@@ -128,8 +128,12 @@ fn added(args: AddArgs) -> Result<Added> {
             (name, entry.overridden(settings), notes)
         }
         (None, Some(name), Some(url)) => (name, Entry::from_flags(&url, settings), Vec::new()),
-        // The parser asks for both.
-        (None, ..) => return Err(Failure::new(Code::UsageInvalid, "A name and a URL are needed")),
+        (None, name, _) => {
+            // The parser takes whatever stands alone for the name.
+            let is_url = name.is_some_and(|name| name.contains("://"));
+            let what = if is_url { "A name is missing before the URL" } else { "The URL of the server is missing" };
+            return Err(Failure::new(Code::UsageInvalid, what).fix("Write `mcp-mtls add NAME URL`."));
+        }
     };
     let pasted = entry.place().is_some();
     check_name(&name)?;
@@ -137,7 +141,7 @@ fn added(args: AddArgs) -> Result<Added> {
     if let Some(hosts) = &hosts {
         hosts::check(hosts, &name, configuration.target.path())?;
     }
-    let draft = entry.draft()?;
+    let draft = entry.draft().map_err(|failure| failure.because(NOT_WRITTEN))?;
     if pasted {
         agree(&name, &draft, offline, yes)?;
         if draft.programs.is_empty() && !yes {
@@ -219,8 +223,11 @@ fn agree(name: &str, draft: &Draft, offline: bool, yes: bool) -> Result<()> {
         Some(true) => Ok(()),
         Some(false) => Err(Failure::new(Code::Stopped, "The entry was not agreed to, and nothing was run or written")),
         None => Err(Failure::new(Code::UsageInvalid, format!("{what}, and nobody can be asked whether it may"))
-            .because("There is no terminal. They are listed above; nothing was run, sent or written.")
-            .fix("Look at them, and add --yes if it may.")),
+            .because("There is no terminal. Nothing was run, sent or written.")
+            .fix("Look at what is listed, and add --yes if it may.")
+            .evidence("entry", preview::json(draft))
+            .evidence("programs", preview::programs(draft))
+            .evidence("sends", sends)),
     }
 }
 

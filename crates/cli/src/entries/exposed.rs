@@ -15,21 +15,15 @@ pub(super) fn literal_credentials(draft: &Draft) -> Vec<String> {
         Some(Value::Text(text)) => text.expose(),
         _ => "",
     };
-    let of_credential = |name: &str| {
-        let name = name.to_lowercase();
-        ["auth", "token", "key", "secret", "cookie", "password", "session", "signature"]
-            .into_iter()
-            .any(|word| name.contains(word))
-    };
     let mut found = Vec::new();
     if let Some(Value::Map(headers)) = value("headers") {
         let literal = |value: &Value| matches!(value, Value::Text(text) if !preview::refers(text.expose()));
-        let headers = headers.iter().filter(|(name, value)| literal(value) && of_credential(name));
+        let headers = headers.iter().filter(|(name, value)| literal(value) && is_of_credential(name));
         found.extend(headers.map(|(name, _)| format!("the value of {name}")));
     }
     let query = text("url").split_once('?').map_or("", |(_, query)| query);
     let query = query.split('&').filter_map(|pair| pair.split_once('='));
-    let query = query.filter(|(name, value)| of_credential(name) && !value.is_empty() && !preview::refers(value));
+    let query = query.filter(|(name, value)| is_of_credential(name) && !value.is_empty() && !preview::refers(value));
     found.extend(query.map(|(name, _)| format!("the value of {} in the URL", plain_words(name))));
     let user = text("proxy").split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
     let password = user.and_then(|user| user.split_once(':')).map_or("", |(_, password)| password);
@@ -37,6 +31,14 @@ pub(super) fn literal_credentials(draft: &Draft) -> Vec<String> {
         found.push("the password of the proxy".to_owned());
     }
     found.into_iter().map(|what| format!("{what} stands in the file itself; {{file:}} or {{env:}} is safer")).collect()
+}
+
+/// Whether what has this name looks like a credential.
+pub(super) fn is_of_credential(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["auth", "token", "key", "secret", "cookie", "password", "session", "signature"]
+        .into_iter()
+        .any(|word| name.contains(word))
 }
 
 /// That others may read a file, and how that ends.

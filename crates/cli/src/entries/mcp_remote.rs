@@ -3,6 +3,7 @@
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::{Map, Value};
 
+use super::exposed::is_of_credential;
 use super::paste::Translated;
 
 /// The URL and the headers of `npx mcp-remote URL --header 'NAME: VALUE'`.
@@ -28,7 +29,12 @@ pub(super) fn translated(entry: &Map<String, Value>) -> Result<Translated> {
         match flag {
             "--header" => {
                 let (name, text) = next()?.split_once(':').ok_or_else(|| untranslatable(flag, "It has no colon."))?;
-                headers.insert(name.trim().to_owned(), value(text.trim()).into());
+                let name = name.trim();
+                // Of the others it is told when they are written.
+                if !is_of_credential(name) {
+                    notes.extend(written_out(text, environment, &format!("the header {}", plain(name))));
+                }
+                headers.insert(name.to_owned(), value(text.trim()).into());
             }
             "--transport" => {
                 if next()? == "sse-only" {
@@ -36,6 +42,12 @@ pub(super) fn translated(entry: &Map<String, Value>) -> Result<Translated> {
                 }
             }
             "--enable-proxy" if given.is_none() => proxied = true,
+            "--allow-http" if given.is_none() => {
+                notes.push(format!("{flag} was not taken over: http:// is for servers on this machine alone"));
+            }
+            "--debug" if given.is_none() => {
+                notes.push(format!("{flag} was not taken over: `connect` has --log-file and --trace"));
+            }
             _ if NEEDLESS.contains(&flag) && given.is_none() => {}
             _ if NEEDLESS_WITH_VALUE.contains(&flag) => drop(next()?),
             _ if flag.starts_with('-') => return Err(untranslatable(flag, "It has no meaning here.")),
@@ -49,6 +61,7 @@ pub(super) fn translated(entry: &Map<String, Value>) -> Result<Translated> {
         [url, port] if port.parse::<u16>().is_ok() => made.insert("url".to_owned(), value(url).into()),
         _ => return Err(untranslatable("mcp-remote", "It has more words than a URL and a port.")),
     };
+    notes.extend(places.iter().flat_map(|url| written_out(url, environment, "the URL")));
     if !headers.is_empty() {
         made.insert("headers".to_owned(), headers.into());
     }
@@ -145,6 +158,17 @@ fn with_environment(text: &str, environment: Option<&Map<String, Value>>) -> Str
     })
 }
 
+/// The variables of the entry whose values are written out where the text names them.
+fn written_out(text: &str, environment: Option<&Map<String, Value>>, place: &str) -> Vec<String> {
+    let names = environment.into_iter().flat_map(Map::keys).filter(|name| text.contains(&format!("${{{name}}}")));
+    names
+        .map(|name| {
+            let name = plain(name);
+            format!("the value of {name} stands in {place} in the file itself; {{file:}} or {{env:}} is safer")
+        })
+        .collect()
+}
+
 fn untranslatable(word: &str, why: &str) -> Failure {
     Failure::new(Code::ConfigConflict, format!("`{}` of the pasted command line cannot be translated", plain(word)))
         .because(why)
@@ -152,7 +176,7 @@ fn untranslatable(word: &str, why: &str) -> Failure {
 }
 
 /// Flags that ask for nothing that is not so here anyway.
-const NEEDLESS: [&str; 4] = ["--allow-http", "--debug", "--silent", "--"];
+const NEEDLESS: [&str; 2] = ["--silent", "--"];
 const NEEDLESS_WITH_VALUE: [&str; 2] = ["--auth-timeout", "--host"];
 
 /// The keys of an entry that are read, or say what is known anyway.

@@ -1,12 +1,13 @@
 //! An entry as another host has it, in our notation.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jsonc_parser::ast::{Object, Value as Ast};
+use jsonc_parser::common::Ranged as _;
 use jsonc_parser::{CollectOptions, parse_to_ast};
-use mcp_mtls_core::config::{Entry, File, read_all, read_file};
+use mcp_mtls_core::config::{Entry, File, Source, path_of_flag, read_all, read_file};
 use mcp_mtls_core::error::{Code, Failure, Result, plain};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -31,16 +32,22 @@ pub(super) struct Translated {
 /// what it is called from now on.
 pub(super) fn read(from: &Path, name: Option<&str>) -> Result<Pasted> {
     let is_stdin = from == Path::new("-");
-    let here = std::env::current_dir().unwrap_or_default();
-    let bytes = if is_stdin { read_all(io::stdin().lock()) } else { read_file(from) };
+    let path = if is_stdin { PathBuf::from("stdin") } else { path_of_flag(from, "--from")? };
+    let bytes = if is_stdin { read_all(io::stdin().lock()) } else { read_file(&path) };
     let bytes = bytes.map_err(|error| {
-        Failure::new(Code::ConfigUnreadable, "The pasted entry cannot be read")
-            .at(if is_stdin { "stdin".to_owned() } else { from.display().to_string() })
-            .because_of(&error)
+        let failure = Failure::new(Code::ConfigUnreadable, "The entry of --from cannot be read");
+        let failure = failure.at(path.display().to_string()).because_of(&error);
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.fix("Correct the path, or give `-` and paste the entry."),
+            io::ErrorKind::IsADirectory => failure.fix("Name a file in it."),
+            _ => failure.fix("Let your user read it."),
+        }
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| syntax("It is not UTF-8 text."))?;
-    let folder = if is_stdin { here } else { here.join(from).parent().map(Path::to_owned).unwrap_or_default() };
-    let (written_as, entry) = chosen(parsed(text)?, name)?;
+    let in_file = |failure: Failure| failure.at(path.display().to_string());
+    let text = std::str::from_utf8(&bytes).map_err(|_| in_file(syntax("It is not UTF-8 text.")))?;
+    let folder = if is_stdin { std::env::current_dir().ok() } else { path.parent().map(Path::to_owned) };
+    let (root, lines) = parsed(text, &path)?;
+    let Chosen { name: written_as, key, entry } = chosen(root, name).map_err(in_file)?;
     let name = match (name, &written_as) {
         (Some(name), _) => name.to_owned(),
         (None, Some(name)) => name.clone(),
@@ -49,41 +56,84 @@ pub(super) fn read(from: &Path, name: Option<&str>) -> Result<Pasted> {
                 .fix("Write one as the first argument: `mcp-mtls add NAME --from FILE`."));
         }
     };
-    let Translated { entry, mut notes } = translated(entry)?;
+    let line = lines.get(&key).copied().unwrap_or(1);
+    let told_key = if key.is_empty() { String::new() } else { format!(", {}", plain(&key)) };
+    let at_entry = |failure: Failure| failure.at(format!("{}:{line}{told_key}", path.display()));
+    let Translated { entry, mut notes } = translated(entry).map_err(at_entry)?;
     if let Some(other) = written_as.filter(|other| *other != name) {
         notes.push(format!("it was called `{}` where it came from", plain(&other)));
     }
-    // On one line: its lines are not those of what was pasted.
-    let text = json!({ "mcp": { name.clone(): entry } }).to_string();
-    let entry = File::parse(PathBuf::from("the pasted entry"), Some(folder), &text)?.entry(&name)?;
-    let entry = entry.ok_or_else(|| syntax("It holds no entry."))?;
+    let text = Zeroizing::new(json!({ "mcp": { name.clone(): entry } }).to_string());
+    let file = File::parse(path.clone(), folder, &text)?.translated(Source { key, lines });
+    let entry = file.entry(&name)?.ok_or_else(|| at_entry(syntax("It holds no entry.")))?;
     Ok(Pasted { name, entry, notes })
 }
 
-fn parsed(text: &str) -> Result<Map<String, Value>> {
-    let text = text.trim_start_matches('\u{feff}').trim();
+/// The object, and the line of each key in it by its path.
+fn parsed(text: &str, path: &Path) -> Result<(Map<String, Value>, BTreeMap<String, usize>)> {
+    let whole = text.trim_start_matches('\u{feff}');
+    let text = whole.trim();
+    if text.is_empty() {
+        return Err(syntax("It is empty.").at(path.display().to_string()));
+    }
+    let above = whole.len() - whole.trim_start().len();
+    let above = 1 + whole[..above].matches('\n').count();
     // A piece out of a file: `"corp": { ... },`
     let wrapped = Zeroizing::new(format!("{{{text}\n}}"));
     let object = |text| match parse_to_ast(text, &CollectOptions::default(), &crate::edit::jsonc::OPTIONS)
         .map(|parsed| parsed.value)
     {
         Ok(Some(Ast::Object(root))) => Ok(root),
-        Ok(_) => Err(syntax("It is no JSON object.")),
+        Ok(_) => Err(syntax("It is no JSON object.").at(format!("{}:{above}", path.display()))),
         Err(error) => {
             let why = File::parse(PathBuf::new(), None, text).err().map(|failure| failure.facts().why.join(" "));
-            Err(syntax(&format!("On line {}: {}", error.line_display(), why.unwrap_or_default())))
+            let line = above - 1 + error.line_display();
+            Err(syntax(&why.unwrap_or_default()).at(format!("{}:{line}", path.display())))
         }
     };
-    let root = object(text).or_else(|failure| match object(&wrapped) {
-        Ok(root) if !root.properties.is_empty() => Ok(root),
-        _ => Err(failure),
-    })?;
-    if let Some(key) = twice(&root) {
-        return Err(stands_twice(&key));
-    }
+    let (root, text) = match object(text) {
+        Ok(root) => (root, text),
+        Err(failure) => match object(&wrapped) {
+            Ok(root) if !root.properties.is_empty() => (root, wrapped.as_str()),
+            _ => return Err(failure),
+        },
+    };
+    let mut lines = Lines { text, read: 0, line: above, found: BTreeMap::new() };
+    lines.walk(&root, "").map_err(|(key, line)| stands_twice(&key).at(format!("{}:{line}", path.display())))?;
     match Value::from(Ast::Object(root)) {
-        Value::Object(root) => Ok(root),
+        Value::Object(root) => Ok((root, lines.found)),
         _ => Err(syntax("It is no JSON object.")),
+    }
+}
+
+/// Finds the lines of keys, from the first to the last.
+struct Lines<'a> {
+    text: &'a str,
+    /// How much of the text has been counted.
+    read: usize,
+    line: usize,
+    found: BTreeMap<String, usize>,
+}
+
+impl Lines<'_> {
+    /// Fails at a key that an object has twice: which of them counts differs from host to host.
+    fn walk(&mut self, object: &Object<'_>, above: &str) -> std::result::Result<(), (String, usize)> {
+        let mut seen = HashSet::new();
+        for property in &object.properties {
+            let name = property.name.as_str();
+            let start = property.start().min(self.text.len()).max(self.read);
+            self.line += self.text.get(self.read..start).map_or(0, |text| text.matches('\n').count());
+            self.read = start;
+            if !seen.insert(name) {
+                return Err((name.to_owned(), self.line));
+            }
+            let key = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
+            self.found.insert(key.clone(), self.line);
+            if let Ast::Object(inner) = &property.value {
+                self.walk(inner, &key)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -92,20 +142,16 @@ fn stands_twice(key: &str) -> Failure {
         .fix("Keep one of them.")
 }
 
-/// A key that an object has twice: which of them counts differs from host to host.
-fn twice(object: &Object<'_>) -> Option<String> {
-    let mut seen = HashSet::new();
-    object.properties.iter().find_map(|property| match &property.value {
-        _ if !seen.insert(property.name.as_str()) => Some(property.name.as_str().to_owned()),
-        Ast::Object(inner) => twice(inner),
-        _ => None,
-    })
+/// The entry that is meant, the name that it has there, and the path of keys to it.
+struct Chosen {
+    name: Option<String>,
+    key: String,
+    entry: Map<String, Value>,
 }
 
-/// The entry that is meant, with the name that it has there.
-fn chosen(root: Map<String, Value>, name: Option<&str>) -> Result<(Option<String>, Map<String, Value>)> {
+fn chosen(root: Map<String, Value>, name: Option<&str>) -> Result<Chosen> {
     if is_entry(&root) {
-        return Ok((None, root));
+        return Ok(Chosen { name: None, key: String::new(), entry: root });
     }
     let mut entries = entries(root)?;
     let count = entries.len();
@@ -121,37 +167,39 @@ fn chosen(root: Map<String, Value>, name: Option<&str>) -> Result<(Option<String
         }
     };
     match entries.remove(&wanted) {
-        Some(Value::Object(entry)) => Ok((Some(wanted), entry)),
+        Some((key, Value::Object(entry))) => Ok(Chosen { name: Some(wanted), key, entry }),
         _ => Err(syntax(&format!("`{}` is no object.", plain(&wanted)))),
     }
 }
 
-/// The entries by name, under the key that the host has for them or without one.
-fn entries(mut root: Map<String, Value>) -> Result<Map<String, Value>> {
+/// The entries by name, each with the path of keys to it: under the key that the host has for them, or without one.
+fn entries(mut root: Map<String, Value>) -> Result<BTreeMap<String, (String, Value)>> {
     let holds_entries = |value: &Value| value.as_object().is_some_and(|map| !is_entry(map));
     let maps: Vec<_> = MAPS_OF_HOSTS.into_iter().filter(|key| root.get(*key).is_some_and(holds_entries)).collect();
     if maps.is_empty() {
         let all = root.values().all(|value| value.as_object().is_some_and(is_entry));
         return if all {
-            Ok(root)
+            Ok(root.into_iter().map(|(name, entry)| (name.clone(), (name, entry))).collect())
         } else {
             Err(syntax("It holds neither an entry nor a map of entries that is known."))
         };
     }
-    let mut entries = Map::new();
+    let mut entries = BTreeMap::new();
     for map in maps {
-        let Some(Value::Object(mut map)) = root.remove(map) else { continue };
+        let Some(Value::Object(mut inner)) = root.remove(map) else { continue };
+        let mut above = map.to_owned();
         // The settings of VS Code have another map within, beside what is no entry.
-        let is_nested = map.get("servers").is_some_and(holds_entries)
-            && map.iter().all(|(key, value)| key == "servers" || !value.as_object().is_some_and(is_entry));
-        if is_nested && let Some(Value::Object(inner)) = map.remove("servers") {
-            map = inner;
+        let is_nested = inner.get("servers").is_some_and(holds_entries)
+            && inner.iter().all(|(key, value)| key == "servers" || !value.as_object().is_some_and(is_entry));
+        if is_nested && let Some(Value::Object(servers)) = inner.remove("servers") {
+            inner = servers;
+            above.push_str(".servers");
         }
-        for (name, entry) in map {
-            if entries.contains_key(&name) {
+        for (name, entry) in inner {
+            let key = format!("{above}.{name}");
+            if entries.insert(name.clone(), (key, entry)).is_some() {
                 return Err(stands_twice(&name));
             }
-            entries.insert(name, entry);
         }
     }
     Ok(entries)

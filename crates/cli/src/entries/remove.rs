@@ -66,18 +66,21 @@ fn missing(configuration: &Configuration, name: &str, config: Option<&Path>) -> 
     match config::find(name, config) {
         // The machine's file is for whoever runs the machine.
         Ok(entry) => {
-            let failure = Failure::new(
-                Code::ConfigNoSuchEntry,
-                format!("There is no entry `{}` in your file", plain(name)),
-            )
-            .at(place);
+            let failure =
+                Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{}` in your file", plain(name)))
+                    .at(place);
             let elsewhere = entry.place().map(ToString::to_string).unwrap_or_default();
             failure.because(format!("It stands in {elsewhere}.")).fix("Name that file with --config FILE.")
         }
+        // The file that would have been changed, and not all that are read.
+        Err(_) if !configuration.target.exists() => {
+            Failure::new(Code::ConfigUnreadable, "There is no configuration file")
+                .at(place)
+                .fix("Name another one with --config FILE; `mcp-mtls list` tells what there is.")
+        }
         Err(failure) if failure.code() == Code::ConfigNoSuchEntry => {
             let facts = failure.facts();
-            let told = Failure::new(failure.code(), facts.what.clone());
-            let told = facts.place.iter().fold(told, Failure::at);
+            let told = Failure::new(failure.code(), facts.what.clone()).at(place);
             let told = facts.why.iter().fold(told, Failure::because);
             match facts.fix.iter().find(|fix| fix.starts_with("Did you mean ")) {
                 Some(near) => told.fix(near),

@@ -93,7 +93,7 @@ fn of_server(report: &Report, paint: Paint) -> Vec<String> {
 pub(super) fn added_json(added: &Added) -> serde_json::Value {
     let moved = added.draft.moved.iter();
     let (report, identity) = match &added.found {
-        Found::Server(report) => (Some(report), None),
+        Found::Server(report) => (Some(report), examined_certificate(report)),
         Found::Identity(identity, _) => (None, identity.as_ref().map(|identity| certificate_json(identity.facts()))),
     };
     let notes = match &added.found {
@@ -112,6 +112,19 @@ pub(super) fn added_json(added: &Added) -> serde_json::Value {
         "installed": added.installed.as_ref().and_then(|installed| installed.as_ref().ok()).map(Installed::json),
         "installFailure": added.installed.as_ref().and_then(|installed| installed.as_ref().err()),
     })
+}
+
+/// The client certificate that the report tells of.
+fn examined_certificate(report: &Report) -> Option<serde_json::Value> {
+    let step = report.steps.iter().find(|step| step.stage == Stage::Identity)?;
+    let told = &step.facts.iter().find(|fact| fact.name == "certificate")?.value;
+    let not_after = told["notAfter"].as_str().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    Some(json!({
+        "subject": told["subject"],
+        "notAfter": told["notAfter"],
+        "daysLeft": not_after.map(|end| (end - OffsetDateTime::now_utc()).whole_days()),
+        "sha256": told["sha256"],
+    }))
 }
 
 /// `stays` when a comment right above it did not go with it: it may be about others, too.

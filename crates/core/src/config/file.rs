@@ -1,6 +1,6 @@
 //! The configuration file: JSON with comments, read key by key so that every error has its line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,30 @@ pub struct File {
     folder: Option<PathBuf>,
     /// Some people write their secrets into it.
     text: Zeroizing<String>,
+    /// Where its entry comes from, if it was translated.
+    source: Option<Source>,
+}
+
+/// Where an entry stands that was translated out of what another program has in a file.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The path of keys to the entry; empty when it is all that the file holds.
+    pub key: String,
+    /// The lines of all keys of that file, by their paths.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl Source {
+    /// The line of a key, or of what it stands in.
+    fn line(&self, mut key: &str) -> usize {
+        loop {
+            if let Some(line) = self.lines.get(key) {
+                return *line;
+            }
+            let Some((above, _)) = key.rsplit_once('.') else { return 1 };
+            key = above;
+        }
+    }
 }
 
 impl fmt::Debug for File {
@@ -70,9 +94,15 @@ impl File {
     /// `config-syntax`.
     pub fn parse(path: PathBuf, folder: Option<PathBuf>, text: &str) -> Result<Self> {
         let text = Zeroizing::new(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned());
-        let file = Self { path: Arc::new(path), folder, text };
+        let file = Self { path: Arc::new(path), folder, text, source: None };
         file.root()?;
         Ok(file)
+    }
+
+    /// The same file, of which messages tell as of its source.
+    #[must_use]
+    pub fn translated(self, source: Source) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// The path, absolute.
@@ -196,7 +226,7 @@ impl File {
     }
 
     fn read_entry(&self, name: &str, map: &str, property: &ObjectProp<'_>) -> Result<Entry> {
-        let path = format!("{map}.{name}");
+        let path = self.source.as_ref().map_or_else(|| format!("{map}.{name}"), |source| source.key.clone());
         let Value::Object(object) = &property.value else {
             return Err(self.wrong_kind(property, &path, "an object"));
         };
@@ -213,7 +243,7 @@ impl File {
             settings.tls = match &tls.value {
                 Value::Object(tls) => Some(self.read_tls(&mut reader, tls)?),
                 Value::NullKeyword(_) => None,
-                _ => return Err(self.wrong_kind(tls, &format!("{}.tls", reader.prefix), "an object")),
+                _ => return Err(self.wrong_kind(tls, &reader.path("tls"), "an object")),
             };
         }
         Ok(Entry {
@@ -232,7 +262,7 @@ impl File {
             settings.spiffe = match &spiffe.value {
                 Value::Object(spiffe) => Some(reader.object(spiffe, "tls.spiffe.", &[])?),
                 Value::NullKeyword(_) => None,
-                _ => return Err(self.wrong_kind(spiffe, &format!("{}.tls.spiffe", reader.prefix), "an object")),
+                _ => return Err(self.wrong_kind(spiffe, &reader.path("tls.spiffe"), "an object")),
             };
         }
         Ok(settings)
@@ -246,6 +276,9 @@ impl File {
     }
 
     pub(super) fn place(&self, node: &impl Ranged, key: &str) -> Origin {
+        if let Some(source) = &self.source {
+            return Origin::File { file: Arc::clone(&self.path), line: source.line(key), key: key.to_owned() };
+        }
         let before = &self.text.as_bytes()[..node.start().min(self.text.len())];
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
         Origin::File { file: Arc::clone(&self.path), line, key: key.to_owned() }

@@ -56,8 +56,8 @@ fn find_as(name: &str, config: Option<&Path>, takes_urls: bool) -> Result<Entry>
     if read.is_empty() {
         return Err(no_file(&paths, config.is_some(), takes_urls));
     }
-    let failure = Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{}`", brief(name)))
-        .at(read.join(" and in "));
+    let failure =
+        Failure::new(Code::ConfigNoSuchEntry, format!("There is no entry `{}`", brief(name))).at(read.join(" and in "));
     if names.is_empty() {
         let fix = if takes_urls { "Add the entry with `mcp-mtls add NAME URL`, or give a URL." } else { ADD };
         return Err(failure.because("There are no entries at all.").fix(fix));
@@ -112,9 +112,7 @@ pub fn list(config: Option<&Path>) -> Vec<Listed> {
         let failure = if read.is_empty() {
             no_file(&paths, config.is_some(), false)
         } else {
-            Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all")
-                .at(read.join(" and in "))
-                .fix(ADD)
+            Failure::new(Code::ConfigNoSuchEntry, "There are no entries at all").at(read.join(" and in ")).fix(ADD)
         };
         listed.push(Listed { name: None, file: None, entry: Err(failure) });
     }

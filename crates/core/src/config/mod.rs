@@ -34,7 +34,7 @@ mod written;
 pub use draft::{Draft, Moved, Started, Value, Variable};
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
-pub use file::{File, MAPS};
+pub use file::{File, MAPS, Source};
 pub(crate) use guard::Guard;
 pub use headers::Headers;
 #[cfg(feature = "pkcs11")]

@@ -29,6 +29,8 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // An entry that is all of its file.
+            Self::File { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
             Self::File { file, line, key } => write!(f, "{}:{line}, {key}", file.display()),
             Self::Flag(flag) => write!(f, "{flag} on the command line"),
             Self::Variable(name) => write!(f, "the environment variable {name}"),

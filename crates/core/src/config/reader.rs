@@ -23,6 +23,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The path in the file of a key of the entry.
+    pub(super) fn path(&self, key: &str) -> String {
+        if self.prefix.is_empty() { key.to_owned() } else { format!("{}.{key}", self.prefix) }
+    }
+
     /// Reads one object into its type, a key at a time, so that each error has its key and line.
     /// `nested` are keys that the caller reads.
     pub(super) fn object<T>(&mut self, object: &Object<'_>, at: &str, nested: &[&str]) -> Result<T>
@@ -38,7 +43,7 @@ impl Reader<'_> {
         for property in &object.properties {
             let written = property.name.as_str();
             let name = ALIASES.iter().find(|(alias, _)| !strict && *alias == written).map_or(written, |(_, name)| name);
-            let path = format!("{}.{at}{written}", self.prefix);
+            let path = self.path(&format!("{at}{written}"));
             let place = self.file.place(property, &path);
             if !known.contains(&name) {
                 self.unknown(&path, written, &place, &known, strict)?;
@@ -102,7 +107,7 @@ impl Reader<'_> {
         let mut seen = BTreeMap::new();
         for header in &headers.properties {
             let name = header.name.as_str();
-            let path = format!("{}.headers.{name}", self.prefix);
+            let path = self.path(&format!("headers.{name}"));
             let Value::StringLit(_) = header.value else {
                 return Err(self.file.wrong_kind(header, &path, TEXT));
             };

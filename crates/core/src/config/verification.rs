@@ -9,8 +9,8 @@ use rustls::pki_types::ServerName;
 use sha2::{Digest, Sha256};
 use url::Host;
 
-use super::{Entry, Origin};
 use super::reference::resolve;
+use super::{Entry, Origin};
 use crate::error::{Code, Failure, Result, quoted};
 use crate::secret::Secret;
 

@@ -9,6 +9,7 @@ mod listed;
 mod pasted;
 mod refused;
 mod removed;
+mod told;
 #[cfg(unix)]
 mod unasked;
 

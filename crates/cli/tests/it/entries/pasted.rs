@@ -253,9 +253,8 @@ async fn programs_run_only_when_agreed_to() {
     It runs these programs, or loads these libraries:
       headers.X-A: sh -c 'touch [home]/ran; echo a'
     error: The pasted entry runs programs, and nobody can be asked whether it may
-      why: There is no terminal. They are listed above; nothing was run, sent or
-           written.
-      fix: Look at them, and add --yes if it may.
+      why: There is no terminal. Nothing was run, sent or written.
+      fix: Look at what is listed, and add --yes if it may.
      code: usage-invalid (mcp-mtls explain usage-invalid)
     "#);
     assert!(!marker.exists() && stage.beside().is_empty());
