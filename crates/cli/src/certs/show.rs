@@ -4,10 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mcp_mtls_core::config::{is_on_token, read_all, read_file};
+use mcp_mtls_core::config::{Material, Passphrase, is_on_token, read_all, read_file};
 use mcp_mtls_core::error::{Code, Failure, Result, printable};
 use mcp_mtls_core::identity::facts::{CertificateFacts, fingerprint, key_kind};
 use mcp_mtls_core::identity::{EncryptedKey, Pkcs12, pem};
+use mcp_mtls_core::secret::Secret;
 use time::OffsetDateTime;
 
 use super::view;
@@ -18,6 +19,11 @@ pub(crate) struct ShowArgs {
     /// Files in PEM, DER or PKCS#12; `-` for stdin; `pkcs11:` URIs for what tokens show without a PIN.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// Passphrase of what is encrypted, as a reference alone: `{env:NAME}`, `{file:PATH}` or
+    /// `{command:PROGRAM ARGUMENTS}`.
+    #[arg(long, value_name = "REFERENCE")]
+    passphrase: Option<Secret>,
 }
 
 /// What one file holds.
@@ -42,10 +48,19 @@ pub(super) struct Key {
 /// Shows the files.
 pub(crate) fn show(args: &ShowArgs, as_json: bool) -> Result<()> {
     let mut shown = Vec::new();
+    let passphrase = match args.passphrase.as_ref().map(Passphrase::of_flag).transpose()? {
+        Some((passphrase, warnings)) => {
+            for warning in warnings {
+                render::notice(&format!("warning: {}", printable(&warning)));
+            }
+            Some(passphrase)
+        }
+        None => None,
+    };
     for file in &args.files {
         match file.to_str().filter(|text| is_on_token(text)) {
             Some(uri) => shown.extend(on_tokens(uri)?),
-            None => shown.push(read(file)?),
+            None => shown.push(read(file, passphrase.as_ref())?),
         }
     }
     if as_json {
@@ -103,7 +118,7 @@ fn on_tokens(_uri: &str) -> Result<Vec<Shown>> {
         .because("It was built without the feature `pkcs11`."))
 }
 
-fn read(file: &Path) -> Result<Shown> {
+fn read(file: &Path, passphrase: Option<&Passphrase>) -> Result<Shown> {
     let (bytes, name) = if file == Path::new("-") {
         (read_all(io::stdin().lock()), "stdin".to_owned())
     } else {
@@ -122,7 +137,10 @@ fn read(file: &Path) -> Result<Shown> {
             .at(printable(&name))
             .because(problem.sentence())
     })?;
-    let found = found.opened();
+    let found = match passphrase {
+        Some(passphrase) => found.unlocked(&Material::of_argument(Path::new(&name))?, passphrase)?,
+        None => found.opened(),
+    };
     let in_words = found.in_words();
     // The reader has parsed each of them already.
     let certificates = found.certificates.iter().filter_map(|der| CertificateFacts::parse(der).ok()).collect();

@@ -116,7 +116,7 @@ fn key(key: &Key, all: &[Shown], paint: Paint) -> String {
 
 fn encrypted(title: &str, encryption: &str, paint: Paint) -> String {
     let title = paint.ink(Ink::Strong, title);
-    let rest = field("", "Without its passphrase nothing more can be told.", paint);
+    let rest = field("", "Nothing more can be told without its passphrase: --passphrase REFERENCE.", paint);
     format!("  {title}\n{}\n{rest}", field("encryption", encryption, paint))
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Entry;
 use super::arguments::{refuse_key, refuse_passphrase, refuse_pin};
 use super::origin::Origin;
 use super::reference::{Template, literal};
+use super::{Entry, EntrySettings};
 use crate::error::{Code, Failure, Result};
 use crate::secret::Secret;
 
@@ -89,6 +89,17 @@ impl Entry {
 }
 
 impl Passphrase {
+    /// What `--passphrase` refers to, and what deserves a word of the files behind it. It may block: 5 s for each
+    /// program at most.
+    ///
+    /// # Errors
+    /// `secret-in-arguments`, `reference-unresolved`, `secret-exposed`.
+    pub fn of_flag(reference: &Secret) -> Result<(Self, Vec<String>)> {
+        let mut warnings = Vec::new();
+        let passphrase = Entry::from_flags("", EntrySettings::default()).passphrase(reference, &mut warnings)?;
+        Ok((passphrase, warnings))
+    }
+
     /// The same, asked again.
     pub(super) fn renewed(&self) -> Result<Self> {
         let value = passphrase(&self.template, &self.origin, &mut Vec::new())?;
@@ -115,6 +126,16 @@ impl Passphrase {
 }
 
 impl Material {
+    /// A file that was named on the command line, and need not be there.
+    ///
+    /// # Errors
+    /// None that a caller can bring about.
+    pub fn of_argument(file: &Path) -> Result<Self> {
+        let origin = Origin::Flag("FILE".to_owned());
+        let template = Template::read(&Secret::new(String::new()), None, &origin)?;
+        Ok(Self { content: Content::File(file.to_owned()), origin, template })
+    }
+
     pub(crate) fn is_on_token(&self) -> bool {
         matches!(self.content, Content::Token(_))
     }

@@ -27,6 +27,26 @@ pub(super) fn opened(
     Ok((pem, used))
 }
 
+impl Pem {
+    /// The same with all in it opened that is encrypted, which is what the file holds that `material` names. It takes
+    /// as long as whoever encrypted it wanted it to: up to some seconds.
+    ///
+    /// # Errors
+    /// `passphrase-wrong`, `key-unsupported`, `material-invalid`.
+    pub fn unlocked(self, material: &Material, passphrase: &Passphrase) -> Result<Self> {
+        let (mut pem, _) = opened(material, self, Some(passphrase), false)?;
+        let mut work = 0;
+        for key in std::mem::take(&mut pem.encrypted_keys) {
+            work += key.sealed().work();
+            if work > pkcs12::MOST_WORK {
+                return Err(too_much(material));
+            }
+            pem.keys.push(decrypted(material, &key, passphrase)?);
+        }
+        Ok(pem)
+    }
+}
+
 /// The key in the clear.
 pub(super) fn decrypted(material: &Material, key: &EncryptedKey, passphrase: &Passphrase) -> Result<PrivateKey> {
     key.decrypt(Some(passphrase.value.expose())).map_err(|locked| match locked {

@@ -158,7 +158,8 @@ fn show_tells_how_a_key_is_encrypted() {
 
       An encrypted private key
         encryption  PBKDF2 with HMAC-SHA-256 (600000 rounds) and AES-256-CBC
-                    Without its passphrase nothing more can be told.
+                    Nothing more can be told without its passphrase: --passphrase
+                    REFERENCE.
     ");
     let shown = certs(dir.path(), &["show", "old.pem"]).succeeded();
     assert!(shown.starts_with("old.pem: a certificate and an encrypted private key\n"), "{shown}");
@@ -183,12 +184,44 @@ fn show_tells_what_is_in_pkcs_12_or_how_it_is_encrypted() {
       A PKCS#12 file
         encryption  PBE-SHA1-RC2-40 (2048 rounds), PBE-SHA1-3DES (2048 rounds), a
                     MAC of HMAC-SHA-1 (2048 rounds)
-                    Without its passphrase nothing more can be told.
+                    Nothing more can be told without its passphrase: --passphrase
+                    REFERENCE.
     ");
     let shown = certs(&fixtures, &["show", "--json", "openssl-3des.p12"]).succeeded();
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let encryption = "PBE-SHA1-3DES (2048 rounds), a MAC of HMAC-SHA-1 (2048 rounds)";
     assert_eq!(shown["files"][0]["pkcs12"], serde_json::json!({ "encryption": encryption }));
+}
+
+#[test]
+fn show_opens_what_a_passphrase_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let alice = Pki::new().client("alice");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/pkcs12");
+    std::fs::copy(fixtures.join("openssl-3des.p12"), dir.path().join("me.p12")).unwrap();
+    std::fs::copy(fixtures.join("openssl-plain.p12"), dir.path().join("plain.p12")).unwrap();
+    std::fs::write(dir.path().join("locked.key"), alice.key_encrypted_pem("hunter2", 1_000)).unwrap();
+    std::fs::write(dir.path().join("alice.pem"), &alice.cert_pem).unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        format!("{{file:{}}}", path.display())
+    };
+    let (right, wrong) = (secret("right", "hunter2\n"), secret("wrong", "swordfish"));
+    let files = ["show", "me.p12", "plain.p12", "locked.key", "alice.pem", "--passphrase"];
+    let shown = certs(dir.path(), &[&files[..], &[&right]].concat()).succeeded();
+    assert!(shown.contains("me.p12: ") && shown.contains("belongs to  CN=p256 in me.p12"), "{shown}");
+    assert!(shown.contains("locked.key: a private key\n") && shown.contains("private key in locked.key"), "{shown}");
+    assert!(!shown.contains("encryption"), "{shown}");
+    for file in ["me.p12", "locked.key"] {
+        let refused = certs(dir.path(), &["show", file, "--passphrase", &wrong]).failed(1);
+        assert!(refused.contains("passphrase-wrong") && refused.contains(file), "{refused}");
+        assert!(refused.contains("--passphrase on the command line") && !refused.contains("swordfish"), "{refused}");
+    }
+    let refused = certs(dir.path(), &["show", "me.p12", "--passphrase", "hunter2"]).failed(2);
+    assert!(refused.contains("secret-in-arguments") && !refused.contains("hunter2"), "{refused}");
 }
 
 #[test]

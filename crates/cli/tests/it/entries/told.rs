@@ -81,6 +81,8 @@ async fn what_is_missing_or_twice_among_the_arguments_is_told() {
     let told = refused(&stage, 2, &["add", "corp", &url, "--offline", "--key", &key]).await;
     assert!(told.contains("The entry was not written."), "{told}");
     assert!(stage.beside().is_empty());
+    stage.run(["add", "corp", &format!(" {url}\n"), "--offline"], "").await.succeeded();
+    assert!(stage.text().contains(&format!("\"url\": \"{url}\"")), "{}", stage.text());
 }
 
 #[tokio::test]
