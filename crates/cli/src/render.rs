@@ -21,7 +21,7 @@ use mcp_mtls_core::error::{Code, Failure, printable};
 use serde::Serialize;
 
 pub(crate) use ask::confirmed;
-pub(crate) use command_line::command_line;
+pub(crate) use command_line::{argument, command_line};
 pub(crate) use print::{answer, answer_on, notice, unwritten};
 
 /// Prints what was asked for as JSON.

@@ -45,11 +45,30 @@ pub(super) fn is_of_credential(name: &str) -> bool {
 #[cfg(unix)]
 pub(super) fn read_by_others(file: &Path) -> Option<String> {
     let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().ok()?.permissions()) & 0o777;
-    let told = || format!("others can read {0} (mode {mode:04o}): chmod 600 {0}", file.display());
+    let path = file.display().to_string();
+    let told = || format!("others can read {path} (mode {mode:04o}): chmod 600 {}", crate::render::argument(&path));
     (mode & 0o077 != 0).then(told)
 }
 
 #[cfg(not(unix))]
 pub(super) fn read_by_others(_: &Path) -> Option<String> {
     None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_closes_a_file_survives_a_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("my config.jsonc");
+        std::fs::write(&file, "{}").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode;
+        std::fs::set_permissions(&file, mode(0o644)).unwrap();
+        let told = read_by_others(&file).unwrap();
+        assert!(told.ends_with(&format!(" (mode 0644): chmod 600 '{}'", file.display())), "{told}");
+        std::fs::set_permissions(&file, mode(0o600)).unwrap();
+        assert_eq!(read_by_others(&file), None);
+    }
 }

@@ -10,6 +10,11 @@ pub(crate) fn command_line(words: &[&str], indent: usize) -> String {
     if cfg!(windows) { one_line(words, indent) } else { several_lines(words, indent) }
 }
 
+/// An argument for the shells of this system.
+pub(crate) fn argument(argument: &str) -> Cow<'_, str> {
+    if cfg!(windows) { windows_argument(argument) } else { posix_argument(argument) }
+}
+
 /// As cmd and PowerShell take it.
 fn one_line(words: &[&str], indent: usize) -> String {
     let words: Vec<_> = words.iter().map(|word| windows_argument(word)).collect();

@@ -148,8 +148,7 @@ impl Entries {
             .iter()
             .fold(Failure::new(Code::ProjectNotTrusted, what), |failure, (layer, key)| failure.at(place(layer, key)));
         let directory = &self.project.directory;
-        let command =
-            directory.to_str().map(|directory| format!("mcp-mtls trust {}", render::command_line(&[directory], 0)));
+        let command = directory.to_str().map(|directory| format!("mcp-mtls trust {}", render::argument(directory)));
         let fix = |command: &str| format!("See what it does, and allow it, with `{command}`.");
         // Hosts cut their messages, and what cannot be pasted is of no use.
         let is_told = |command: &String| {
