@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_mtls_core::config::{Entry, Started, Value, Variable};
+use mcp_mtls_core::config::{Entry, StartedKind, Value, Variable};
 use mcp_mtls_core::error::{Code, Failure, Result, plain as words};
 use serde_json::Value as Json;
 
@@ -80,7 +80,7 @@ impl Run {
             arguments: ["connect", name, "--config", config].map(str::to_owned).to_vec(),
             config: config.to_owned(),
             variables,
-            starts: draft.programs.iter().any(is_program),
+            starts: draft.programs.iter().any(|started| started.kind == StartedKind::Program),
             timeout: entry.timeout()?,
             url: entry.told_url(),
         })
@@ -232,11 +232,6 @@ impl Found {
         let name = self.command.as_deref().and_then(|path| path.rsplit(['/', '\\']).next());
         matches!(name, Some("mcp-mtls" | "mcp-mtls.exe"))
     }
-}
-
-/// Whether it is run, and not a library that is loaded.
-fn is_program(started: &Started) -> bool {
-    started.is_named && started.setting != "tls.pkcs11Module" && !started.line.expose().starts_with("module-")
 }
 
 /// The pieces as one value.

@@ -5,7 +5,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use mcp_mtls_core::config::{path_of_flag, read_file};
+use mcp_mtls_core::config::{StartedKind, path_of_flag, read_file};
 use mcp_mtls_core::error::{Code, Failure, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -37,7 +37,7 @@ pub(super) fn covered(entries: &Entries, own: &[Own]) -> Result<Covered> {
         for named in one.files.iter().filter(|named| !named.path.is_dir()) {
             cover.add(&named.path, named.is_relative)?;
         }
-        for started in one.draft.programs.iter().filter(|started| started.is_named) {
+        for started in one.draft.programs.iter().filter(|started| started.kind != StartedKind::UnnamedLibrary) {
             let line = started.line.expose();
             if matches!(started.setting.as_str(), "tls.cert" | "tls.key") && line.contains('%') {
                 return Err(Failure::new(Code::ConfigInvalidValue, "The URI of a token hides the name of its module")

@@ -79,8 +79,25 @@ pub struct Started {
     pub setting: String,
     /// The program and its arguments, as a shell would take them; or the library.
     pub line: Secret,
-    /// Whether the line names it. Else it says in words what may be loaded.
-    pub is_named: bool,
+    /// What the line names.
+    pub kind: StartedKind,
+}
+
+impl Started {
+    fn new(setting: &str, line: Secret, kind: StartedKind) -> Self {
+        Self { setting: setting.to_owned(), line, kind }
+    }
+}
+
+/// What an entry starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StartedKind {
+    /// A program that is run.
+    Program,
+    /// A library that is loaded.
+    Library,
+    /// A library that the line does not name: it says in words what may be loaded.
+    UnnamedLibrary,
 }
 
 impl Value {
@@ -224,11 +241,7 @@ impl Writer<'_> {
         put(&mut keys, "key", self.path("tls.key", key.as_ref())?);
         put(&mut keys, "passphrase", self.text("tls.passphrase", passphrase.as_ref())?);
         if let Some(module) = pkcs11_module {
-            self.programs.push(Started {
-                setting: "tls.pkcs11Module".to_owned(),
-                line: module.clone(),
-                is_named: true,
-            });
+            self.programs.push(Started::new("tls.pkcs11Module", module.clone(), StartedKind::Library));
         }
         put(&mut keys, "pkcs11Module", self.path("tls.pkcs11Module", pkcs11_module.as_ref())?);
         put(&mut keys, "exec", exec.as_ref().map(|exec| self.exec(exec)).transpose()?);
@@ -267,11 +280,7 @@ impl Writer<'_> {
             let is_path = at == 0 && word.expose().contains(['/', '\\']);
             written.push(self.value("tls.exec", word, is_path)?);
         }
-        self.programs.push(Started {
-            setting: "tls.exec".to_owned(),
-            line: line(written.iter().map(Secret::expose)),
-            is_named: true,
-        });
+        self.programs.push(Started::new("tls.exec", line(written.iter().map(Secret::expose)), StartedKind::Program));
         Ok(Value::List(written.into_iter().map(Value::Text).collect()))
     }
 
@@ -304,16 +313,14 @@ impl Writer<'_> {
                 name.contains("module") || name.contains('%')
             };
             let modules: Vec<_> = text.split([';', '?', '&']).filter(is_module).collect();
-            let is_named = !modules.is_empty();
-            let line = if is_named { modules.join(" ") } else { SYSTEM_MODULES.to_owned() };
-            self.programs.push(Started { setting: setting.to_owned(), line: Secret::new(line), is_named });
+            let (line, kind) = match modules.as_slice() {
+                [] => (SYSTEM_MODULES.to_owned(), StartedKind::UnnamedLibrary),
+                modules => (modules.join(" "), StartedKind::Library),
+            };
+            self.programs.push(Started::new(setting, Secret::new(line), kind));
         } else if refers && matches!(setting, "tls.cert" | "tls.key") {
             // It may give the URI of an object on a token, and that the name of a library.
-            self.hidden.push(Started {
-                setting: setting.to_owned(),
-                line: Secret::new(HIDDEN.to_owned()),
-                is_named: false,
-            });
+            self.hidden.push(Started::new(setting, Secret::new(HIDDEN.to_owned()), StartedKind::UnnamedLibrary));
         }
         let is_path = !is_on_token(text) && !text.contains("-----BEGIN") && !text.contains('\n');
         self.value(setting, written, is_path).map(|value| Some(Value::Text(value)))
@@ -339,11 +346,7 @@ impl Writer<'_> {
     }
 
     fn command(&mut self, setting: &str, written: &str, origin: &Origin) -> Result<String> {
-        self.programs.push(Started {
-            setting: setting.to_owned(),
-            line: Secret::new(written.to_owned()),
-            is_named: true,
-        });
+        self.programs.push(Started::new(setting, Secret::new(written.to_owned()), StartedKind::Program));
         let mut words = shlex::split(written).unwrap_or_default();
         let Some(program) = words.first_mut().filter(|program| program.contains(['/', '\\'])) else {
             return Ok(written.to_owned());

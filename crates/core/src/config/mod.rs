@@ -31,7 +31,7 @@ mod tls;
 mod verification;
 mod written;
 
-pub use draft::{Draft, Moved, Started, Value, Variable};
+pub use draft::{Draft, Moved, Started, StartedKind, Value, Variable};
 pub(crate) use endpoint::told;
 pub use endpoint::{Endpoint, ProxySettings, Transport};
 pub use file::{File, MAPS, Source};
